@@ -1,0 +1,68 @@
+//! May they: always-allowed paths, `system:masters`, and SubjectAccessReview for everybody else.
+
+use async_trait::async_trait;
+
+use crate::wire::{status::Status, user::UserInfo};
+
+/// What is to be decided (k8s.io/apiserver pkg/authorization/authorizer Attributes).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Attributes {
+    /// A request for a resource.
+    Resource(ResourceAttributes),
+    /// Any other request.
+    Path {
+        /// The request's path.
+        path: String,
+        /// The HTTP method in lower case.
+        verb: String,
+    },
+}
+
+/// A request for a resource; all strings as RBAC names them, empty where they do not apply.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ResourceAttributes {
+    /// get, list, watch, create, update, patch, delete, deletecollection, …
+    pub verb: String,
+    /// The API group.
+    pub group: String,
+    /// The API version.
+    pub version: String,
+    /// The plural resource name.
+    pub resource: String,
+    /// For example `status`.
+    pub subresource: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Go on.
+    Allow {
+        /// For the audit log.
+        reason: String,
+    },
+    /// 403 with this reason, which may be empty.
+    Deny {
+        /// Appended to the message.
+        reason: String,
+    },
+}
+
+/// Decides whether a caller may do something.
+#[async_trait]
+pub trait Authorizer: Send + Sync + 'static {
+    /// Decides. An error means that no decision could be had; the request ends with 500.
+    async fn authorize(&self, user: &UserInfo, attributes: &Attributes) -> Result<Decision, String>;
+}
+
+impl Attributes {
+    /// The 403 that a denial turns into (k8s.io/apiserver pkg/endpoints/handlers/responsewriters/errors.go Forbidden).
+    pub fn forbidden(&self, user: &UserInfo, reason: &str) -> Status {
+        let _ = (user, reason);
+        unreachable!("replaced with its authorizer")
+    }
+}

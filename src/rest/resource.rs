@@ -1,0 +1,199 @@
+//! Descriptors: everything that the server derives discovery, OpenAPI, tables, manifests and storage keys from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::visibility::Facts;
+use crate::wire::names::{GroupKind, GroupResource, GroupVersion};
+use crate::wire::validation::FieldError;
+
+/// A kind as it is stored. Several [`Resource`]s may serve it.
+pub struct Kind {
+    /// `Organization`.
+    pub kind: String,
+    /// `organization`.
+    pub singular: String,
+    /// `organizations`; also the first part of the storage key.
+    pub plural: String,
+    /// One sentence for `kubectl explain`.
+    pub description: String,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// OpenAPI v3 structural schema of the whole object without `apiVersion`, `kind` and `metadata`:
+    /// `{"type":"object","properties":{"spec":…,"status":…},"required":["spec"]}`.
+    pub schema: Value,
+    /// What happens to an object on its way in.
+    pub strategy: Arc<dyn Strategy>,
+    /// Fields beside `metadata.name` and `metadata.namespace` that a field selector may name, as dotted paths to strings.
+    pub selectable_fields: Vec<String>,
+    /// The columns of `kubectl get`, NAME first.
+    pub columns: Vec<Column>,
+    /// Who sees an object of this kind in a filtered view.
+    pub edge: Edge,
+}
+
+/// Where the visibility of a kind comes from.
+#[derive(Clone)]
+pub enum Edge {
+    /// RBAC alone decides.
+    Unrestricted,
+    /// The object's owners and members see it.
+    Members {
+        /// Reads owners, members and the claimed namespace from a stored object.
+        facts: fn(&Value) -> Facts,
+        /// Plural of the kind whose members in the claimed namespace see this object, too.
+        through: Option<String>,
+        /// Plural of the kind whose claim on a namespace restricts creation of this kind there to its owners and own members.
+        parent: Option<String>,
+    },
+}
+
+/// What happens to an object on its way into the store (k8s.io/apiserver pkg/registry/rest RESTCreateStrategy, RESTUpdateStrategy).
+pub trait Strategy: Send + Sync + 'static {
+    /// Fills defaults; runs before validation, for creates and updates alike.
+    fn default(&self, _object: &mut Value) {}
+
+    /// What is wrong with an object; the schema's own demands are checked before.
+    fn validate(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with a new object beyond [`Strategy::validate`].
+    fn validate_create(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with a change beyond [`Strategy::validate`].
+    fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+}
+
+/// A column of `kubectl get`.
+pub struct Column {
+    /// The head, for example `Display Name`.
+    pub name: String,
+    /// OpenAPI type: string, integer, number, boolean or date.
+    pub kind: &'static str,
+    /// OpenAPI format; `name` marks the object's name.
+    pub format: &'static str,
+    /// What the column says.
+    pub description: String,
+    /// 0 for the default view, greater for `-o wide`.
+    pub priority: i32,
+    /// How a cell is made.
+    pub cell: Cell,
+}
+
+/// How a table cell is made.
+#[derive(Clone, Copy)]
+pub enum Cell {
+    /// From the stored object alone; shared by all callers.
+    Object(fn(&Value) -> Value),
+    /// `metadata.name`.
+    Name,
+    /// Time since `metadata.creationTimestamp`, as kubectl prints ages.
+    Age,
+    /// The caller's own role; the column is left out of unfiltered views.
+    Role,
+}
+
+/// Whether a view shows every object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Callers see what they own or belong to.
+    Filtered,
+    /// RBAC alone guards it.
+    Unfiltered,
+}
+
+/// A stored kind as one API group and version serves it.
+pub struct Resource {
+    /// For example `apiserver.bulward.io/v1alpha1`.
+    pub group_version: GroupVersion,
+    /// What is stored.
+    pub stored: Arc<Kind>,
+    /// For `kubectl get <short name>`.
+    pub short_names: Vec<String>,
+    /// For `kubectl get <category>`.
+    pub categories: Vec<String>,
+    /// Who sees what here.
+    pub access: Access,
+    /// Whether `/status` is served.
+    pub status_subresource: bool,
+}
+
+/// An API group: what one folder under `groups/` contributes.
+pub struct Group {
+    /// For example `apiserver.bulward.io`.
+    pub name: String,
+    /// `groupPriorityMinimum` of its APIServices: which group wins when two serve the same resource name.
+    pub priority: i32,
+    /// Its resources, all versions; the most preferred version first.
+    pub resources: Vec<Arc<Resource>>,
+}
+
+/// All groups that this server serves, in the order of their priority.
+#[derive(Default)]
+pub struct Registry {
+    /// The groups.
+    pub groups: Vec<Group>,
+}
+
+/// The verbs of a resource, as discovery lists them.
+pub const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// The verbs of `/status`.
+pub const STATUS_VERBS: [&str; 3] = ["get", "patch", "update"];
+
+impl Registry {
+    /// The resource at `/apis/<group>/<version>/…/<plural>`.
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        let group = self.groups.iter().find(|candidate| candidate.name == group)?;
+        let mut resources = group.resources.iter();
+        resources.find(|one| one.group_version.version == version && one.stored.plural == plural)
+    }
+
+    /// Every resource of every group.
+    pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.groups.iter().flat_map(|group| &group.resources)
+    }
+}
+
+impl Group {
+    /// The versions in order of preference.
+    pub fn versions(&self) -> Vec<&str> {
+        let mut versions: Vec<&str> = Vec::new();
+        for resource in &self.resources {
+            if !versions.contains(&resource.group_version.version.as_str()) {
+                versions.push(&resource.group_version.version);
+            }
+        }
+        versions
+    }
+}
+
+impl Resource {
+    /// `organizations.apiserver.bulward.io`.
+    pub fn group_resource(&self) -> GroupResource {
+        GroupResource {
+            group: self.group_version.group.clone(),
+            resource: self.stored.plural.clone(),
+        }
+    }
+
+    /// `Organization.apiserver.bulward.io`.
+    pub fn group_kind(&self) -> GroupKind {
+        GroupKind {
+            group: self.group_version.group.clone(),
+            kind: self.stored.kind.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.group_version, self.stored.plural)
+    }
+}

@@ -1,0 +1,13 @@
+//! The Kubernetes vocabulary: names, objects, options, selectors, errors. Pure values, no I/O, no dependency on any other module.
+
+pub mod json;
+pub mod meta;
+pub mod names;
+pub mod negotiate;
+pub mod options;
+pub mod selector;
+pub mod status;
+pub mod subject;
+pub mod table;
+pub mod user;
+pub mod validation;
