@@ -143,7 +143,16 @@ pub struct Registry {
 }
 
 /// The verbs of a resource, as discovery lists them.
-pub const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub const VERBS: [&str; 8] = [
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
 /// The verbs of `/status`.
 pub const STATUS_VERBS: [&str; 3] = ["get", "patch", "update"];
 

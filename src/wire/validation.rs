@@ -30,7 +30,12 @@ impl FieldError {
     pub fn not_supported(field: impl Into<String>, value: &str, supported: &[&str]) -> Self {
         let quoted: Vec<String> = supported.iter().map(|one| format!("{one:?}")).collect();
         let detail = format!("supported values: {}", quoted.join(", "));
-        Self::build(field, "FieldValueNotSupported", format!("Unsupported value: {value:?}"), &detail)
+        Self::build(
+            field,
+            "FieldValueNotSupported",
+            format!("Unsupported value: {value:?}"),
+            &detail,
+        )
     }
 
     /// `Duplicate value: <value>`.
