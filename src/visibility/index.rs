@@ -124,13 +124,10 @@ impl Index {
         keys
     }
 
-    /// Facts of the objects of `kind` that claim `namespace`.
-    pub fn claimants(&self, kind: KindId, namespace: &str) -> Vec<Arc<Facts>> {
+    /// The objects of `kind` that claim `namespace`.
+    pub fn claimants(&self, kind: KindId, namespace: &str) -> Vec<Key> {
         let claims = self.claims.get(namespace).into_iter().flatten();
-        claims
-            .filter(|(claimant, _)| *claimant == kind)
-            .filter_map(|claimant| Some(self.audiences.get(claimant)?.facts.clone()))
-            .collect()
+        claims.filter(|(claimant, _)| *claimant == kind).map(|(_, key)| key.clone()).collect()
     }
 
     /// How many (subject, kind) pairs see anything, and how many objects have an audience.
