@@ -1,1 +1,4 @@
-//! tests
+//! The one integration-test binary: real sockets, real stores, a real control plane.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod serving;
