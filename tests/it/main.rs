@@ -1,1 +1,3 @@
-//! tests
+//! The integration tests.
+
+mod documents;
