@@ -1,1 +1,3 @@
-//! tests
+//! The only integration test binary: one link, one shared control plane.
+
+mod harness;
