@@ -1,7 +1,6 @@
 //! The one integration-test binary: real sockets, real stores, a real control plane.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod serving;
-//! The integration tests.
-
 mod documents;
+mod harness;
+mod serving;
