@@ -4,3 +4,4 @@
 mod documents;
 mod harness;
 mod serving;
+mod storage;
