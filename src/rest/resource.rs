@@ -200,6 +200,13 @@ impl Group {
 }
 
 impl Resource {
+    /// A stored object as this view shows it.
+    pub fn complete(&self, mut object: Value) -> Value {
+        object["apiVersion"] = self.group_version.to_string().into();
+        object["kind"] = self.stored.kind.clone().into();
+        object
+    }
+
     /// `organizations.apiserver.bulward.io`.
     pub fn group_resource(&self) -> GroupResource {
         GroupResource {

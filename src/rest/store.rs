@@ -196,7 +196,7 @@ fn stored_bytes(object: &Value) -> Vec<u8> {
         members.remove("apiVersion");
         members.remove("kind");
     }
-    super::metadata::of(&mut object).remove("resourceVersion");
+    crate::wire::meta::metadata_mut(&mut object).remove("resourceVersion");
     crate::wire::json::to_vec(&object)
 }
 

@@ -107,6 +107,11 @@ impl Object {
         out.extend_from_slice(&self.body[self.revision_at.end..]);
     }
 
+    /// Length of what [`Object::write`] appends, without the head.
+    pub fn size(&self) -> usize {
+        self.body.len()
+    }
+
     /// The parsed object without `apiVersion` and `kind`, resourceVersion included.
     pub fn value(&self) -> Value {
         let mut text = Vec::with_capacity(self.body.len() + 1);

@@ -1,6 +1,6 @@
 //! Create: who may, under which name, and in which namespace.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Lost, Store, WriteOptions, Written, storage_key, stored_bytes};
 use crate::rest::caller::Target;
@@ -22,38 +22,33 @@ impl Store {
     /// 422 for an invalid object, 400 for somebody who would not own it, 403 for a namespace that is not theirs
     /// (visibility rule V17), 409 for a name that is taken.
     pub async fn create(&self, target: &Target<'_>, mut object: Value, options: &WriteOptions) -> Result<Written, Status> {
-        let uid = uuid::Uuid::new_v4().to_string();
-        metadata::born(&mut object, &uid, &meta::now());
-        if !metadata::text(&object, "resourceVersion").is_empty() {
+        metadata::born(&mut object);
+        if !meta::resource_version(&object).is_empty() {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        if target.resource.stored.namespaced {
-            metadata::of(&mut object).insert("namespace".to_owned(), json!(target.namespace));
-        } else {
-            metadata::of(&mut object).remove("namespace");
-        }
+        meta::set(&mut object, "namespace", target.namespace);
         if let Some(members) = object.as_object_mut() {
             members.remove("status");
         }
         if target.resource.access == Access::Filtered {
             metadata::keep_own_finalizers(&mut object, None);
         }
-        let base = metadata::text(&object, "generateName").to_owned();
-        let generate = metadata::text(&object, "name").is_empty() && !base.is_empty();
+        let base = meta::generate_name(&object).to_owned();
+        let generate = meta::name(&object).is_empty() && !base.is_empty();
         let attempts = if generate { GENERATED } else { 1 };
         for _ in 0..attempts {
             if generate {
-                metadata::of(&mut object).insert("name".to_owned(), json!(meta::generate_name(&base)));
+                meta::set(&mut object, "name", meta::generated_name(&base));
             }
             let mut candidate = object.clone();
             let warnings = self.prepare_create(target, &mut candidate, options)?;
-            let name = metadata::text(&candidate, "name").to_owned();
+            let name = meta::name(&candidate).to_owned();
             let named = target.named(target.namespace, &name);
             if let Some(written) = self.insert(&named, &candidate, options, warnings).await? {
                 return Ok(written);
             }
         }
-        Err(taken(target, metadata::text(&object, "name"), generate))
+        Err(taken(target, meta::name(&object), generate))
     }
 
     /// Stores the object unless its name is taken.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::update::remove_ops;
 use super::{ATTEMPTS, Lost, Store, not_found, ownership_required, stale, storage_key, stored_bytes};
@@ -102,11 +102,10 @@ impl Store {
         if finalizers.is_empty() {
             return Ok(Plan::Remove);
         }
-        metadata::set_finalizers(&mut new, &finalizers);
+        meta::set(&mut new, "finalizers", finalizers);
         if !metadata::deleting(&new) {
-            let metadata = metadata::of(&mut new);
-            metadata.insert("deletionTimestamp".to_owned(), json!(meta::now()));
-            metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
+            meta::set(&mut new, "deletionTimestamp", meta::now());
+            meta::set(&mut new, "deletionGracePeriodSeconds", 0);
             metadata::next_generation(&mut new);
         }
         if new == old { Ok(Plan::Same) } else { Ok(Plan::Mark(new)) }

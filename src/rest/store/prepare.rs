@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::update::Part;
 use super::{Store, WriteOptions};
 use crate::rest::caller::Target;
+use crate::wire::meta;
 use crate::wire::options::FieldValidation;
 use crate::wire::status::Status;
 use crate::wire::validation::{FieldError, metadata as rules};
@@ -20,7 +21,7 @@ impl Store {
             errors.extend(stored.kind.strategy.validate_create(object));
             errors.extend(stored.kind.strategy.validate(object));
         }
-        refuse(target, crate::rest::metadata::text(object, "name"), &errors)?;
+        refuse(target, meta::name(object), &errors)?;
         Ok(warnings)
     }
 

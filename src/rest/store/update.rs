@@ -10,6 +10,7 @@ use crate::rest::resource::Access;
 use crate::rest::{claim, metadata};
 use crate::storage::{Change, Expect, Op};
 use crate::watchcache::{Object, Snapshot};
+use crate::wire::meta;
 use crate::wire::status::Status;
 use crate::wire::validation::FieldError;
 
@@ -125,7 +126,7 @@ impl Store {
         if content(&new) != content(&old) {
             metadata::next_generation(&mut new);
         }
-        if metadata::deleting(&new) && metadata::finalizers(&new).is_empty() {
+        if metadata::deleting(&new) && meta::finalizers(&new).is_empty() {
             return Ok(Plan::Remove(new, warnings));
         }
         if stored_bytes(&new) == stored_bytes(&old) {
@@ -170,17 +171,17 @@ fn written(object: Arc<Object>, warnings: Vec<String>) -> Written {
 /// The resourceVersion and uid that the client gives are preconditions.
 fn compare_identity(target: &Target<'_>, new: &Value, old: &Value) -> Result<(), Status> {
     let resource = target.resource.group_resource();
-    let uid = metadata::text(new, "uid");
-    if !uid.is_empty() && uid != metadata::text(old, "uid") {
+    let uid = meta::uid(new);
+    if !uid.is_empty() && uid != meta::uid(old) {
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: /{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
              precondition: {uid}, UID in object meta: {}",
             storage_key(target),
-            metadata::text(old, "uid")
+            meta::uid(old)
         );
         return Err(Status::conflict(&resource, target.name, why));
     }
-    let version = metadata::text(new, "resourceVersion");
+    let version = meta::resource_version(new);
     if version.is_empty() || version == "0" {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         let kind = crate::wire::names::GroupKind {
@@ -189,7 +190,7 @@ fn compare_identity(target: &Target<'_>, new: &Value, old: &Value) -> Result<(),
         };
         return Err(Status::invalid(&kind, target.name, &[error]));
     }
-    if version != metadata::text(old, "resourceVersion") {
+    if version != meta::resource_version(old) {
         return Err(Status::modified(&resource, target.name));
     }
     Ok(())
