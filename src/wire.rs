@@ -6,6 +6,7 @@ pub mod names;
 pub mod negotiate;
 pub mod options;
 pub mod quote;
+pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod subject;

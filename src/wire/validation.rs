@@ -1,5 +1,6 @@
 //! Field errors and the rules for names, labels and metadata, in Kubernetes' own words.
 
+pub mod meta;
 pub mod names;
 
 use std::fmt;
@@ -40,6 +41,11 @@ impl FieldError {
             format!("Invalid value: {}", value.show()),
             detail,
         )
+    }
+
+    /// Like [`FieldError::invalid`] for a value that is already text.
+    pub(crate) fn shown(field: impl Into<String>, value: &str, detail: &str) -> Self {
+        Self::build(field, "FieldValueInvalid", format!("Invalid value: {value}"), detail)
     }
 
     /// `Invalid value: <value>: <detail>` for a value of the wrong type.

@@ -65,8 +65,8 @@ const MANAGED_FIELDS: &[Field] = &[
     ("subresource", Shape::Text, false),
 ];
 
-/// Brings `metadata` into shape, if there is any, and returns the paths of the unknown fields that it dropped, for example
-/// `metadata.bogus`.
+/// Brings `metadata` into shape, if there is any, and returns the unknown fields that it dropped, for example
+/// `unknown field "metadata.bogus"`.
 ///
 /// # Errors
 /// The text of Go's error, for the first field of a wrong type.
@@ -116,7 +116,7 @@ fn shape_struct(
     map.retain(|key, _| {
         let known = fields.iter().any(|(name, ..)| name == key);
         if !known {
-            unknown.push(format!("{}.{key}", place.path));
+            unknown.push(format!("unknown field \"{}.{key}\"", place.path));
         }
         known
     });

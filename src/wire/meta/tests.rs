@@ -103,7 +103,13 @@ fn metadata_is_coerced() {
         "ownerReferences": [{"name": "o", "x": 1, "controller": null, "blockOwnerDeletion": false}],
         "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {}}}]}});
     let unknown = coerce(&mut object).expect("valid");
-    assert_eq!(unknown, ["metadata.bogus", "metadata.ownerReferences[0].x"]);
+    assert_eq!(
+        unknown,
+        [
+            r#"unknown field "metadata.bogus""#,
+            r#"unknown field "metadata.ownerReferences[0].x""#
+        ]
+    );
     assert_eq!(
         object,
         json!({"metadata": {
