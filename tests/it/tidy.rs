@@ -105,7 +105,8 @@ fn modules_are_files_beside_their_folders() {
     let wrong: Vec<String> = rust_files()
         .into_iter()
         .map(|source| source.path)
-        .filter(|path| path.ends_with("/mod.rs") && path != "src/groups/mod.rs")
+        // An API group is one folder, so that its root lies inside of it.
+        .filter(|path| path.ends_with("/mod.rs") && !path.starts_with("src/groups/"))
         .collect();
     assert!(wrong.is_empty(), "write foo.rs + foo/ and not foo/mod.rs: {wrong:?}");
 }
