@@ -31,4 +31,4 @@ pub(crate) use etcd::Etcd;
 pub(crate) use informer::Informer;
 pub(crate) use kubectl::Kubectl;
 pub(crate) use sample_apiserver::SampleApiserver;
-pub(crate) use waiting::{STARTUP, eventually, serving};
+pub(crate) use waiting::{STARTUP, eventually, serving, started_once};

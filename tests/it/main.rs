@@ -3,5 +3,8 @@
 
 mod documents;
 mod harness;
+mod layering;
 mod serving;
+mod source;
 mod storage;
+mod tidy;

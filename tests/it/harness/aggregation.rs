@@ -18,13 +18,7 @@ pub(crate) struct Registration<'a> {
 impl Registration<'_> {
     /// Creates or changes namespace, Service and APIServices, and waits until kube-apiserver serves the groups.
     pub(crate) async fn apply(&self, plane: &ControlPlane) {
-        let objects = json!({"apiVersion": "v1", "kind": "List", "items": self.objects()});
-        plane
-            .kubectl("admin")
-            .stdin(&objects.to_string())
-            .run(["apply", "-f", "-"])
-            .await
-            .ok();
+        plane.apply(&self.objects()).await;
         for (group, version, _) in self.versions {
             self.available(plane, group, version).await;
         }

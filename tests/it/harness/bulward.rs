@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::process::{Log, Process};
-use super::{ControlPlane, Registration, guardian, ports, serving};
+use super::{ControlPlane, Registration, guardian, pki, ports, serving, started_once};
 
 /// Where the Service lies; the certificate is made out to `bulward-apiserver.bulward-system.svc`.
 const NAMESPACE: &str = "bulward-system";
@@ -40,8 +40,7 @@ impl Bulward {
             server.register(plane).await;
             Ok(server)
         };
-        let started = SHARED.get_or_init(start).await;
-        (plane, started.as_ref().unwrap_or_else(|why| panic!("bulward: {why}")))
+        (plane, started_once("the shared server", &SHARED, start).await)
     }
 
     /// Starts one with further flags, and waits until it is ready. It is not registered.
@@ -60,7 +59,14 @@ impl Bulward {
             .ca()
             .serving(&[&host, "localhost", "127.0.0.1"])
             .write(folder.path(), "serving");
-        let kubeconfig = plane.add_user(USER, &[]);
+        let kubeconfig = folder.path().join("kubeconfig");
+        pki::kubeconfig(
+            &kubeconfig,
+            plane.server(),
+            &plane.ca().pem(),
+            &plane.ca().client(USER, &[]),
+            None,
+        );
         let path = |p: &PathBuf| p.display().to_string();
         let mut args = vec![
             "apiserver".to_owned(),
@@ -147,19 +153,9 @@ impl Bulward {
 
     /// Registers it, lets every authenticated user in (tenancy.md R9), and waits until both groups are served.
     pub(crate) async fn register(&self, plane: &ControlPlane) {
-        apply(plane, access_floor()).await;
+        plane.apply(&access_floor()).await;
         self.registration().apply(plane).await;
     }
-}
-
-async fn apply(plane: &ControlPlane, items: Vec<Value>) {
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    plane
-        .kubectl("admin")
-        .stdin(&list.to_string())
-        .run(["apply", "-f", "-"])
-        .await
-        .ok();
 }
 
 fn bind(kind: &str, name: &str, namespace: Option<&str>, role: (&str, &str), subject: (&str, &str)) -> Value {
@@ -196,7 +192,7 @@ async fn allow_delegation(plane: &ControlPlane) {
             ("User", USER),
         ),
     ];
-    apply(plane, items).await;
+    plane.apply(&items).await;
 }
 
 /// Two ClusterRoles for `system:authenticated`.

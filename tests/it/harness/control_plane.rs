@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::pki::{self, Authority, Pair};
 use super::process::{Log, Process};
-use super::{Etcd, Kubectl, STARTUP, eventually, guardian, ports, programs, serving};
+use super::{Etcd, Kubectl, STARTUP, eventually, guardian, ports, programs, serving, started_once};
 
 /// The users that every control plane has, with their group. All but `admin` have no rights beyond an authenticated user's.
 const USERS: [(&str, &str); 4] = [
@@ -30,6 +31,7 @@ pub(crate) struct ControlPlane {
     admin: Pair,
     server: String,
     kubectl: PathBuf,
+    applying: tokio::sync::Mutex<()>,
     folder: TempDir,
 }
 
@@ -38,12 +40,11 @@ impl ControlPlane {
     ///
     /// Names in it are everybody's: a test uses namespaces and objects named after itself.
     pub(crate) async fn shared() -> &'static ControlPlane {
-        // The failure is kept as well: every test says why at once, none tries again for a minute.
         static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
-        let started = SHARED.get_or_init(|| ControlPlane::try_start("shared")).await;
-        started
-            .as_ref()
-            .unwrap_or_else(|why| panic!("the shared control plane did not start: {why}"))
+        started_once("the shared control plane", &SHARED, async || {
+            ControlPlane::try_start("shared").await
+        })
+        .await
     }
 
     /// A control plane of the test's own, for tests that stop parts of it. `name` names its logs.
@@ -100,6 +101,7 @@ impl ControlPlane {
             admin,
             server,
             kubectl,
+            applying: tokio::sync::Mutex::default(),
             folder,
         };
         plane.settled().await;
@@ -118,6 +120,18 @@ impl ControlPlane {
             })
             .await;
         }
+    }
+
+    /// Creates or changes objects as admin.
+    pub(crate) async fn apply(&self, objects: &[Value]) {
+        // One at a time: two tests that create the same object at once would fail one of them.
+        let _turn = self.applying.lock().await;
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        self.kubectl("admin")
+            .stdin(&list.to_string())
+            .run(["apply", "-f", "-"])
+            .await
+            .ok();
     }
 
     /// What its logs are called after.

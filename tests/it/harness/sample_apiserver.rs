@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::process::{Log, Process};
-use super::{ControlPlane, Registration, guardian, ports, programs, serving};
+use super::{ControlPlane, Registration, guardian, ports, programs, serving, started_once};
 
 /// A running sample-apiserver, serving `flunders` and `fischers` in `wardle.example.com`. Dropping it kills it.
 pub(crate) struct SampleApiserver {
@@ -26,11 +26,7 @@ impl SampleApiserver {
             server.registration().apply(plane).await;
             Ok(server)
         };
-        SHARED
-            .get_or_init(start)
-            .await
-            .as_ref()
-            .unwrap_or_else(|why| panic!("sample-apiserver: {why}"))
+        started_once("the shared sample-apiserver", &SHARED, start).await
     }
 
     /// Starts it on the control plane's etcd, under a prefix of its own, and waits until it is ready.

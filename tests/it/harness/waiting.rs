@@ -1,8 +1,11 @@
 //! Waiting on a condition with a deadline: the only way in which tests wait.
 
 use std::fmt::Display;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::process::Process;
@@ -30,6 +33,27 @@ pub(crate) async fn eventually<T, E: Display>(
         }
         sleep(PAUSE).await;
     }
+}
+
+/// What `start` started, once for the whole test binary: the first test that asks starts it, the others wait.
+///
+/// A failure is kept as well, also a panic: then every test says why at once, and none tries again for a minute.
+pub(crate) async fn started_once<T>(
+    what: &str,
+    cell: &'static OnceCell<Result<T, String>>,
+    start: impl AsyncFnOnce() -> Result<T, String>,
+) -> &'static T {
+    let guarded = async || {
+        let outcome = AssertUnwindSafe(start()).catch_unwind().await;
+        outcome.unwrap_or_else(|panic| {
+            let text = panic.downcast::<String>().map(|text| *text);
+            Err(text.unwrap_or_else(|_| "a panic, see above".to_owned()))
+        })
+    };
+    let outcome = cell.get_or_init(guarded).await;
+    outcome
+        .as_ref()
+        .unwrap_or_else(|why| panic!("{what} did not start: {why}"))
 }
 
 /// Waits until `https://127.0.0.1:<port>/readyz` answers 200, without verifying the certificate.
