@@ -6,6 +6,7 @@
 mod meta;
 mod operation;
 mod paths;
+mod protobuf;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,9 @@ mod v3;
 
 use std::collections::BTreeMap;
 
-use http::HeaderValue;
-use http::StatusCode;
+use bytes::Bytes;
 use http::header::VARY;
+use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -24,9 +25,18 @@ use crate::endpoints::discovery::{Answer, Question, Tagged, clauses};
 use crate::rest::resource::Registry;
 use crate::wire::json as go_json;
 
+/// What clients call OpenAPI v2 as protobuf; the second spelling is the older one.
+const PROTOBUF: [&str; 2] = [
+    "com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    "com.github.proto-openapi.spec.v2@v1.0+protobuf",
+];
+/// What we call it.
+const PROTOBUF_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 /// The OpenAPI documents, ready to be sent.
 pub struct OpenApi {
     v2: Tagged,
+    v2_protobuf: Bytes,
     index: Tagged,
     /// By the part of the path that follows `/openapi/v3/`.
     v3: BTreeMap<String, Tagged>,
@@ -51,8 +61,10 @@ impl OpenApi {
             })
             .collect();
         let index = tagged(&json!({"paths": links}));
+        let v2 = v2::document(registry);
         Self {
-            v2: tagged(&v2::document(registry)),
+            v2_protobuf: protobuf::encode(&v2).into(),
+            v2: tagged(&v2),
             index,
             v3,
             built,
@@ -63,32 +75,40 @@ impl OpenApi {
     pub(in crate::endpoints) fn respond(&self, question: &Question<'_>) -> Option<Answer> {
         let conditions = question.conditions;
         match question.path.strip_prefix("/openapi/")? {
-            "v2" => Some(self.negotiated(&self.v2, question, false)),
+            "v2" => Some(self.negotiated(&self.v2, Some(&self.v2_protobuf), question, false)),
             "v3" | "v3/" => Some(self.index.serve(self.built, conditions, false)),
             path => {
                 let path = path.strip_prefix("v3/")?;
                 let document = self.v3.get(path.strip_suffix('/').unwrap_or(path))?;
                 let current = named_hash(question.query) == Some(document.hash.as_str());
-                Some(self.negotiated(document, question, current))
+                Some(self.negotiated(document, None, question, current))
             }
         }
     }
 
-    /// The document, if the client reads JSON; else 406 without a body, as in Go.
-    fn negotiated(&self, document: &Tagged, question: &Question<'_>, immutable: bool) -> Answer {
+    /// The document in the form that the client wants most; 406 without a body, as in Go, if there is none.
+    fn negotiated(
+        &self,
+        document: &Tagged,
+        protobuf: Option<&Bytes>,
+        question: &Question<'_>,
+        immutable: bool,
+    ) -> Answer {
         let accept = question
             .accept
             .map(str::trim)
             .filter(|accept| !accept.is_empty())
             .unwrap_or("*/*");
-        if clauses(accept)
-            .iter()
-            .any(|clause| clause.covers("application", "json"))
-        {
-            document.serve(self.built, question.conditions, immutable)
-        } else {
-            Answer::empty(StatusCode::NOT_ACCEPTABLE).with(VARY, HeaderValue::from_static("Accept"))
+        for clause in clauses(accept) {
+            if clause.covers("application", "json") {
+                return document.serve(self.built, question.conditions, immutable);
+            }
+            let wants_protobuf = PROTOBUF.iter().any(|subtype| clause.covers("application", subtype));
+            if let Some(body) = protobuf.filter(|_| wants_protobuf) {
+                return document.serve_as(PROTOBUF_TYPE, body, self.built, question.conditions, immutable);
+            }
         }
+        Answer::empty(StatusCode::NOT_ACCEPTABLE).with(VARY, HeaderValue::from_static("Accept"))
     }
 }
 

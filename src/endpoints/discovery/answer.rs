@@ -100,10 +100,22 @@ impl Tagged {
         HeaderValue::try_from(format!("\"{}\"", self.hash)).expect("hexadecimal digits and quotes are visible ASCII")
     }
 
-    /// Go's http.ServeContent with an ETag, as k8s.io/kube-openapi pkg/handler and pkg/handler3 use it. `immutable` says that the client named
-    /// the hash of this very content, so that it may keep it.
+    /// The JSON, unless the client has it. Go's http.ServeContent with an ETag, as k8s.io/kube-openapi pkg/handler and pkg/handler3 use it. `immutable`
+    /// says that the client named the hash of this very content, so that it may keep it.
     pub(in crate::endpoints) fn serve(
         &self,
+        modified: Timestamp,
+        conditions: Conditions<'_>,
+        immutable: bool,
+    ) -> Answer {
+        self.serve_as("application/json", &self.json, modified, conditions, immutable)
+    }
+
+    /// [`Tagged::serve`] for the same content in another form, which has the same tag.
+    pub(in crate::endpoints) fn serve_as(
+        &self,
+        content_type: &'static str,
+        body: &Bytes,
         modified: Timestamp,
         conditions: Conditions<'_>,
         immutable: bool,
@@ -112,7 +124,7 @@ impl Tagged {
         let mut answer = if unchanged {
             Answer::empty(StatusCode::NOT_MODIFIED)
         } else {
-            Answer::ok("application/json", self.json.clone()).with(LAST_MODIFIED, http_date(modified))
+            Answer::ok(content_type, body.clone()).with(LAST_MODIFIED, http_date(modified))
         };
         answer = answer
             .with(ETAG, self.etag())

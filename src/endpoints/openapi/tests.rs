@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::meta::{META, references};
 use super::operation::identifier;
+use super::protobuf;
 use super::schema::to_v2;
 
 #[test]
@@ -51,4 +52,11 @@ fn v2_leaves_out_what_it_cannot_say() {
         },
     });
     assert_eq!(to_v2(&v3), v2);
+}
+
+/// `document.pb` is what Go made of `document.json`: gnostic-models 0.7.0 ParseDocument, then a deterministic Marshal.
+#[test]
+fn protobuf_is_what_go_makes_of_the_document() {
+    let document = serde_json::from_str(include_str!("tests/document.json")).expect("the file is JSON");
+    assert_eq!(protobuf::encode(&document), include_bytes!("tests/document.pb"));
 }
