@@ -211,6 +211,7 @@ fn verdict(status: TokenReviewStatus) -> Verdict {
 
 // === impl Ttl ===
 
+#[allow(clippy::disallowed_types, reason = "moka's trait names std's Instant")]
 impl Expiry<Key, Verdict> for Ttl {
     fn expire_after_create(&self, _: &Key, _: &Verdict, _: std::time::Instant) -> Option<Duration> {
         Some(self.0)
