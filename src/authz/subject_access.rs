@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Attributes, Authorizer, Decision};
 use crate::{
-    authn::webhook::{self, Backoff, CallError},
+    cluster::webhook::{self, Backoff, CallError},
     wire::user::UserInfo,
 };
 
@@ -181,7 +181,7 @@ fn size(attributes: &Attributes) -> usize {
 
 // === impl Ttl ===
 
-#[allow(clippy::disallowed_types, reason = "moka's trait names std's Instant")]
+#[expect(clippy::disallowed_types, reason = "moka's trait names std's Instant")]
 impl Expiry<Key, Decision> for Ttl {
     fn expire_after_create(&self, _: &Key, decision: &Decision, _: std::time::Instant) -> Option<Duration> {
         Some(match decision {

@@ -10,8 +10,8 @@ use crate::authn::{
     certificates::{Authority, Leaf},
     token::{BearerToken, TokenOptions, TokenReviewer},
     trust::TrustFlags,
-    webhook::CallError,
 };
+use crate::cluster::webhook::CallError;
 
 /// Knows one token.
 struct OneToken;

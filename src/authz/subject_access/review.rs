@@ -6,7 +6,7 @@ use kube::Client;
 use serde::{Deserialize, Serialize};
 
 use super::SubjectAccessReviewer;
-use crate::authn::webhook::{self, CallError};
+use crate::cluster::webhook::{self, CallError};
 
 const PATH: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 
