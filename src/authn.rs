@@ -8,12 +8,10 @@ use rustls_pki_types::CertificateDer;
 
 use crate::wire::{status::Status, user::UserInfo};
 
-pub mod cluster;
 pub mod delegating;
 pub mod request_header;
 pub mod token;
 pub mod trust;
-pub mod webhook;
 pub mod x509;
 
 #[cfg(test)]

@@ -130,7 +130,10 @@ impl Authority {
             usage.server_auth()
         };
         builder.append_extension(usage.build()?)?;
-        builder.sign(&*PKey::private_key_from_pem(self.key.as_bytes())?, MessageDigest::sha256())?;
+        builder.sign(
+            &*PKey::private_key_from_pem(self.key.as_bytes())?,
+            MessageDigest::sha256(),
+        )?;
         builder.build().to_der()
     }
 }

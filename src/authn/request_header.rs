@@ -63,7 +63,7 @@ pub fn remove(headers: &mut HeaderMap, configured: Option<&HeaderNames>) {
     for name in STANDARD {
         headers.remove(name);
     }
-    for names in configured {
+    if let Some(names) = configured {
         for name in names.username.iter().chain(&names.uid).chain(&names.group) {
             headers.remove(name);
         }

@@ -11,11 +11,11 @@ use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use moka::{Expiry, future::Cache, policy::EvictionPolicy};
 use sha2::{Digest, Sha256};
 
-use super::{
-    Rejection,
-    webhook::{self, Backoff, CallError},
+use super::Rejection;
+use crate::{
+    cluster::webhook::{self, Backoff, CallError},
+    wire::user::UserInfo,
 };
-use crate::wire::user::UserInfo;
 
 mod review;
 
@@ -211,6 +211,7 @@ fn verdict(status: TokenReviewStatus) -> Verdict {
 
 // === impl Ttl ===
 
+#[expect(clippy::disallowed_types, reason = "moka's trait names std's Instant")]
 impl Expiry<Key, Verdict> for Ttl {
     fn expire_after_create(&self, _: &Key, _: &Verdict, _: std::time::Instant) -> Option<Duration> {
         Some(self.0)

@@ -6,7 +6,7 @@ use kube::Client;
 use serde::{Deserialize, Serialize};
 
 use super::{BearerToken, TokenReviewer};
-use crate::authn::webhook::{self, CallError};
+use crate::cluster::webhook::{self, CallError};
 
 const PATH: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 

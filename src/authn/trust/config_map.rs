@@ -13,7 +13,7 @@ use kube::{
 };
 
 use super::{CaPool, HeaderNames, RequestHeader, Source, TrustBundle, TrustError};
-use crate::authn::webhook::{self, Backoff};
+use crate::cluster::webhook::{self, Backoff};
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "extension-apiserver-authentication";

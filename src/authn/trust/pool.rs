@@ -88,7 +88,10 @@ impl CaPool {
                 Err(_) => {}
             }
         }
-        let reason = failure.map_or_else(|| "no authority to verify it with".to_owned(), |error| error.to_string());
+        let reason = failure.map_or_else(
+            || "no authority to verify it with".to_owned(),
+            |error| error.to_string(),
+        );
         Err(Rejection::Certificate(reason))
     }
 

@@ -61,6 +61,11 @@ pub async fn client(flag: &str, path: Option<&Path>) -> Result<Client, ClusterEr
         .await
         .map_err(|error| bad(chain(&error)))?;
     config.proxy_url = None;
+    if config.root_cert.as_ref().is_some_and(Vec::is_empty) {
+        return Err(bad(
+            "the cluster's certificate-authority holds no PEM certificate".to_owned()
+        ));
+    }
     build(config).map_err(|error| bad(chain(&error)))
 }
 

@@ -147,7 +147,11 @@ where
 
 /// POSTs `question` as JSON to `path` once. Neither question nor answer is ever logged: they may carry tokens, which is
 /// also why kube's own typed calls, which log answers that they cannot read, are not used.
-pub async fn post<Q: Serialize, A: DeserializeOwned>(client: &Client, path: &str, question: &Q) -> Result<A, CallError> {
+pub async fn post<Q: Serialize, A: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    question: &Q,
+) -> Result<A, CallError> {
     let body = serde_json::to_vec(question).map_err(|error| CallError::lasting(error.to_string()))?;
     let request = Request::builder()
         .method(Method::POST)
@@ -164,11 +168,17 @@ pub async fn post<Q: Serialize, A: DeserializeOwned>(client: &Client, path: &str
         .map_err(|error| CallError::transient(format!("{path}: reading the answer: {error}")))?
         .to_bytes();
     if !code.is_success() {
-        return Err(CallError::status(code.as_u16(), format!("{path}: {code}{}", message(&bytes))));
+        return Err(CallError::status(
+            code.as_u16(),
+            format!("{path}: {code}{}", message(&bytes)),
+        ));
     }
     serde_json::from_slice(&bytes).map_err(|error| {
         // serde's text may quote the answer; where it is wrong is enough.
-        CallError::lasting(format!("{path}: the answer is not understood (column {})", error.column()))
+        CallError::lasting(format!(
+            "{path}: the answer is not understood (column {})",
+            error.column()
+        ))
     })
 }
 
