@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::header::{ACCEPT, IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::discovery::{Conditions, Documents, Question};
 use super::{Call, create, delete, delete_collection, get, list, patch, update, watch};
 use crate::http::body::{self, Body};
 use crate::http::health::Health;
 use crate::http::pipeline::{Authorized, Route};
+use crate::http::request_info::RequestInfo;
 use crate::http::respond;
 use crate::rest::caller::Caller;
 use crate::rest::resource::Registry;
 use crate::rest::store::Store;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{self, Metrics};
 use crate::wire::negotiate;
 use crate::wire::status::Status;
 
@@ -37,6 +38,10 @@ pub struct Router {
 
 #[async_trait]
 impl Route for Router {
+    fn serves(&self, info: &RequestInfo) -> bool {
+        self.registry.find(&info.group, &info.version, &info.resource).is_some()
+    }
+
     async fn route(&self, request: Authorized) -> Response<Body> {
         let pretty = request.pretty;
         if request.info.is_resource {
@@ -52,11 +57,12 @@ impl Router {
     async fn document(&self, request: &Authorized) -> Response<Body> {
         let path = request.info.path.as_str();
         let readable = matches!(request.method, Method::GET | Method::HEAD);
-        if let Some(response) = self.health.respond(path, &request.raw_query).await {
+        if let Some(response) = self.health.respond(path, Some(&request.raw_query)).await {
             return response;
         }
         if path == "/metrics" && readable {
-            return self.metrics.respond();
+            let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
+            return respond::bytes(StatusCode::OK, text, self.metrics.render());
         }
         let question = Question {
             path,

@@ -9,10 +9,12 @@ use futures::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::body::Body;
+use super::labels::Labels;
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond;
@@ -57,6 +59,9 @@ pub struct Authorized {
 /// Where authorized requests go.
 #[async_trait]
 pub trait Route: Send + Sync + 'static {
+    /// Whether the resource in the path is served; names that are not never become metric labels.
+    fn serves(&self, info: &RequestInfo) -> bool;
+
     /// Answers a request.
     async fn route(&self, request: Authorized) -> Response<Body>;
 }
@@ -89,8 +94,10 @@ impl Handler for Pipeline {
     }
 
     fn observe(&self, event: ConnectionEvent) {
-        if event == ConnectionEvent::HandshakeFailed {
-            self.metrics.tls_handshake_failed();
+        match event {
+            ConnectionEvent::Opened => self.metrics.connection(true),
+            ConnectionEvent::Closed => self.metrics.connection(false),
+            ConnectionEvent::HandshakeFailed => self.metrics.tls_handshake_error(),
         }
     }
 }
@@ -103,7 +110,9 @@ impl Pipeline {
         let info = RequestInfo::parse(&parts.method, parts.uri.path(), &query);
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let pretty = negotiate::pretty(query.get("pretty"), agent);
-        let observed = self.metrics.start_request(&info_labels(&info));
+        let started = Instant::now();
+        let labels = Labels::of(&info, &query, self.route.serves(&info));
+        let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
 
         let mut headers = parts.headers;
         let result = async {
@@ -132,7 +141,9 @@ impl Pipeline {
             }
         };
         let response = result.await.unwrap_or_else(|status: Status| respond::status(&status, pretty));
-        observed.finish(response.status().as_u16());
+        let bytes = http_body::Body::size_hint(response.body()).exact();
+        self.metrics.request(&labels.get(), response.status(), started.elapsed(), bytes);
+        tracing::debug!(code = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
         response
     }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::visibility::Facts;
 use crate::wire::names::{GroupKind, GroupResource, GroupVersion};
 use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{NameRule, name_is_dns_subdomain};
 
 /// A kind as it is stored. Several [`Resource`]s may serve it.
 pub struct Kind {
@@ -52,6 +53,11 @@ pub enum Edge {
 
 /// What happens to an object on its way into the store (k8s.io/apiserver pkg/registry/rest RESTCreateStrategy, RESTUpdateStrategy).
 pub trait Strategy: Send + Sync + 'static {
+    /// What a new object may be called.
+    fn name_rule(&self) -> NameRule {
+        name_is_dns_subdomain
+    }
+
     /// Fills defaults; runs before validation, for every write.
     fn default(&self, _object: &mut Value) {}
 

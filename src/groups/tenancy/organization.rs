@@ -11,7 +11,8 @@ use super::reserved::Reserved;
 use super::{columns, subjects};
 use crate::rest::resource::{Edge, Kind, Strategy, schema_of};
 use crate::wire::subject::Subject;
-use crate::wire::validation::{FieldError, names};
+use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{NameRule, name_is_dns_label};
 
 /// An Organization without its metadata.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -127,6 +128,10 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
 }
 
 impl Strategy for Rules {
+    fn name_rule(&self) -> NameRule {
+        name_is_dns_label
+    }
+
     fn default(&self, object: &mut Value) {
         default_subjects(object);
     }
@@ -141,13 +146,7 @@ impl Strategy for Rules {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let problems = names::dns1123_label(name);
-        let mut errors: Vec<FieldError> = problems
-            .iter()
-            .map(|problem| FieldError::invalid("metadata.name", name, problem))
-            .collect();
-        errors.extend(refuse_reserved(&self.reserved, name, name));
-        errors
+        refuse_reserved(&self.reserved, name, name).into_iter().collect()
     }
 }
 

@@ -12,7 +12,8 @@ use super::reserved::Reserved;
 use super::{columns, subjects};
 use crate::rest::resource::{Edge, Kind, Strategy, schema_of};
 use crate::wire::subject::Subject;
-use crate::wire::validation::{FieldError, names};
+use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{NameRule, name_is_dns_label};
 
 /// The longest name of a namespace.
 const LONGEST: usize = 63;
@@ -63,6 +64,10 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
 }
 
 impl Strategy for Rules {
+    fn name_rule(&self) -> NameRule {
+        name_is_dns_label
+    }
+
     fn default(&self, object: &mut Value) {
         default_subjects(object);
     }
@@ -77,11 +82,7 @@ impl Strategy for Rules {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let problems = names::dns1123_label(name);
-        let mut errors: Vec<FieldError> = problems
-            .iter()
-            .map(|problem| FieldError::invalid("metadata.name", name, problem))
-            .collect();
+        let mut errors = Vec::new();
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let own = format!("{namespace}-{name}");
         if own.len() > LONGEST {

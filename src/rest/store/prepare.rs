@@ -8,14 +8,16 @@ use crate::rest::caller::Target;
 use crate::wire::meta;
 use crate::wire::options::FieldValidation;
 use crate::wire::status::Status;
-use crate::wire::validation::{FieldError, metadata as rules};
+use crate::wire::validation::FieldError;
+use crate::wire::validation::meta::{object_meta, object_meta_update};
+use crate::wire::validation::names::path_segment;
 
 impl Store {
     /// Makes a new object ready to be stored.
     pub(super) fn prepare_create(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
         let warnings = self.tidy(target, object, options)?;
-        let mut errors = rules::validate_create(object, stored.kind.namespaced);
+        let mut errors = object_meta(object, stored.kind.namespaced, stored.kind.strategy.name_rule());
         errors.extend(stored.schema.validate(object));
         if errors.is_empty() {
             errors.extend(stored.kind.strategy.validate_create(object));
@@ -38,8 +40,9 @@ impl Store {
         let stored = self.stored(target.kind);
         let warnings = self.tidy(target, new, options)?;
         let strategy = &stored.kind.strategy;
-        let mut errors = rules::validate_update(new, old, stored.kind.namespaced);
-        errors.extend(stored.schema.validate(&only(part, new)));
+        let mut errors = object_meta(new, stored.kind.namespaced, |name, _| path_segment(name));
+        errors.extend(object_meta_update(new, old));
+        errors.extend(stored.schema.validate_update(&only(part, new), &only(part, old)));
         if errors.is_empty() {
             errors.extend(match part {
                 Part::Main => {
@@ -57,7 +60,9 @@ impl Store {
     /// Removes unknown fields and fills defaults; answers the warnings about the former.
     fn tidy(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let unknown = stored.schema.prune(object);
+        let refuse = |error| Status::bad_request(cannot_handle(target, &error));
+        let mut unknown = meta::coerce(object).map_err(refuse)?;
+        unknown.extend(stored.schema.prune(object));
         stored.schema.apply_defaults(object);
         stored.kind.strategy.default(object);
         match options.field_validation {
@@ -65,15 +70,18 @@ impl Store {
             FieldValidation::Warn => Ok(unknown),
             FieldValidation::Strict if unknown.is_empty() => Ok(Vec::new()),
             FieldValidation::Strict => {
-                let kind = &stored.kind.kind;
-                let version = &target.resource.group_version.version;
-                Err(Status::bad_request(format!(
-                    "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
-                    unknown.join(", ")
-                )))
+                let problem = format!("strict decoding error: {}", unknown.join(", "));
+                Err(Status::bad_request(cannot_handle(target, &problem)))
             }
         }
     }
+}
+
+/// Kubernetes' own opening for a body that is no object of the kind.
+fn cannot_handle(target: &Target<'_>, problem: &str) -> String {
+    let kind = &target.resource.stored.kind;
+    let version = &target.resource.group_version.version;
+    format!("{kind} in version {version:?} cannot be handled as a {kind}: {problem}")
 }
 
 /// The object without the half that this write cannot change.
