@@ -1,1 +1,5 @@
-//! To be written.
+//! From the socket to the request and back: everything about HTTP that is not about any one verb.
+
+pub mod body;
+pub mod listener;
+pub mod tls;

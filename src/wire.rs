@@ -5,6 +5,8 @@ pub mod meta;
 pub mod names;
 pub mod negotiate;
 pub mod options;
+pub mod quote;
+pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod subject;

@@ -19,7 +19,7 @@ pub struct Status {
     /// The sentence for people.
     pub message: String,
     /// What the error is about.
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
     /// `metadata.continue`: a fresh token that goes with an expired one.
     pub continue_token: Option<String>,
     /// Why it happened, for the log under the audit id; never sent.
@@ -130,14 +130,13 @@ impl Status {
 
     /// 422 with one cause a field error.
     pub fn invalid(kind: &GroupKind, name: &str, errors: &[super::validation::FieldError]) -> Self {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let joined = match texts.as_slice() {
-            [] => "<nil>".to_owned(),
-            [one] => one.clone(),
-            many => format!("[{}]", many.join(", ")),
-        };
         let causes = errors.iter().map(super::validation::FieldError::cause).collect();
-        Self::new(422, "Invalid", format!("{kind} \"{name}\" is invalid: {joined}")).with_details(Details {
+        let mut message = format!("{kind} {} is invalid", super::quote::go_quote(name));
+        if !errors.is_empty() {
+            message.push_str(": ");
+            message.push_str(&super::validation::aggregate(errors));
+        }
+        Self::new(422, "Invalid", message).with_details(Details {
             name: name.to_owned(),
             group: kind.group.clone(),
             kind: kind.kind.clone(),
@@ -237,7 +236,7 @@ impl Status {
 
     /// Replaces the details.
     pub fn with_details(mut self, details: Details) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 

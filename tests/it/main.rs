@@ -1,7 +1,11 @@
-//! The only integration test binary: one link, one shared control plane.
+//! The one integration-test binary: real sockets, real stores, a real control plane.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod documents;
 mod harness;
 mod identity;
 mod layering;
+mod serving;
 mod source;
+mod storage;
 mod tidy;

@@ -1,0 +1,6 @@
+//! The storages: one suite for all three, and what is particular to each.
+
+mod conformance;
+mod etcd;
+mod etcd_process;
+mod memory;
