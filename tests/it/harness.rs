@@ -15,7 +15,7 @@ mod guardian;
 mod informer;
 mod kubectl;
 mod lines;
-mod pki;
+pub(crate) mod pki;
 mod ports;
 mod process;
 mod programs;

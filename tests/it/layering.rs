@@ -11,8 +11,9 @@ const ALLOWED: &str = "
     visibility | wire                                | a pure function of what is stored: no input, no output
     watchcache | storage visibility wire             | fed by the store, asked by the verbs
     rest       | storage watchcache visibility wire  | what the verbs mean, without HTTP
-    authn      | wire                                | says who asks from a request's parts, whatever is asked for
-    authz      | wire                                | says yes or no to attributes, whatever serves them
+    cluster    |                                     | asks kube-apiserver what it is told to; it knows no requests
+    authn      | cluster wire                        | says who asks from a request's parts, whatever is asked for
+    authz      | cluster wire                        | says yes or no to attributes, whatever serves them
     telemetry  | wire                                | used from many places, so it uses few
     certs      | wire                                | makes and reads certificates for whoever needs some
     http       | authn authz telemetry wire          | the way to an endpoint; it does not know what endpoints do

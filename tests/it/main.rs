@@ -3,6 +3,7 @@
 
 mod documents;
 mod harness;
+mod identity;
 mod layering;
 mod serving;
 mod source;
