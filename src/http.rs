@@ -1,5 +1,7 @@
 //! From the socket to the request and back: everything about HTTP that is not about any one verb.
 
 pub mod body;
+pub mod health;
 pub mod listener;
+pub mod shutdown;
 pub mod tls;
