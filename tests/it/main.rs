@@ -1,5 +1,5 @@
 //! The one integration-test binary: real sockets, real stores, a real control plane.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod documents;
 mod harness;
