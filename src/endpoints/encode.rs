@@ -11,7 +11,7 @@ use crate::storage::Revision;
 use crate::visibility::Role;
 use crate::watchcache::Object;
 use crate::wire::json as go_json;
-use crate::wire::negotiate::{Format, Representation, Shape};
+use crate::wire::negotiate::{Format, Shape};
 use crate::wire::status::Status;
 
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
@@ -101,7 +101,7 @@ pub fn partial(object: &Value) -> Value {
 
 /// Compact JSON as the client wants to read it.
 fn finish(call: &Call<'_>, code: StatusCode, mut compact: Vec<u8>) -> Result<Response<Body>, Status> {
-    let Representation { format, .. } = call.representation;
+    let format = call.representation.format;
     if format == Format::Json && !call.pretty {
         compact.push(b'\n');
         return Ok(respond::bytes(code, respond::JSON, compact));

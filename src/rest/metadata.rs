@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::wire::meta::{self, FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
+use crate::wire::options::Propagation;
 
 /// Fields that only the server sets.
 const SYSTEM: [&str; 6] = [
@@ -72,16 +73,16 @@ fn is_own(finalizer: &str) -> bool {
 
 /// The finalizers of an object that is being deleted under a propagation policy
 /// (k8s.io/apiserver pkg/registry/generic/registry/store.go deletionFinalizersForGarbageCollection).
-pub fn deletion_finalizers(object: &Value, policy: Option<&str>, orphan_dependents: Option<bool>) -> Vec<String> {
+pub fn deletion_finalizers(object: &Value, policy: Option<Propagation>, orphan_dependents: Option<bool>) -> Vec<String> {
     let present = meta::finalizers(object);
     let orphan = match (orphan_dependents, policy) {
         (Some(orphan), _) => orphan,
-        (None, Some(policy)) => policy == "Orphan",
+        (None, Some(policy)) => policy == Propagation::Orphan,
         (None, None) => present.contains(&FINALIZER_ORPHAN),
     };
     let foreground = match (orphan_dependents, policy) {
         (Some(_), _) => false,
-        (None, Some(policy)) => policy == "Foreground",
+        (None, Some(policy)) => policy == Propagation::Foreground,
         (None, None) => present.contains(&FINALIZER_FOREGROUND),
     };
     let others = present.into_iter().filter(|one| !matches!(*one, FINALIZER_ORPHAN | FINALIZER_FOREGROUND));
@@ -130,9 +131,9 @@ mod tests {
         let object = json!({"metadata": {"finalizers": ["a.io/x", "orphan"]}});
         let policy = |policy| deletion_finalizers(&object, policy, None);
         assert_eq!(policy(None), ["a.io/x", "orphan"]);
-        assert_eq!(policy(Some("Background")), ["a.io/x"]);
-        assert_eq!(policy(Some("Foreground")), ["a.io/x", "foregroundDeletion"]);
-        assert_eq!(policy(Some("Orphan")), ["a.io/x", "orphan"]);
+        assert_eq!(policy(Some(Propagation::Background)), ["a.io/x"]);
+        assert_eq!(policy(Some(Propagation::Foreground)), ["a.io/x", "foregroundDeletion"]);
+        assert_eq!(policy(Some(Propagation::Orphan)), ["a.io/x", "orphan"]);
         assert_eq!(deletion_finalizers(&object, None, Some(false)), ["a.io/x"]);
     }
 }

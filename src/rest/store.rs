@@ -131,8 +131,8 @@ impl Store {
             || snapshot.index().visible(target.kind, &object.key, subjects)
     }
 
-    /// The transaction of a write on `target`, `ops[0]` being the object itself.
-    async fn commit(&self, target: &Target<'_>, ops: Vec<Op>) -> Result<Revision, Lost> {
+    /// The transaction of a write, `ops[0]` being the object itself.
+    async fn commit(&self, ops: Vec<Op>) -> Result<Revision, Lost> {
         let own = ops.first().map(|op| op.key.clone()).unwrap_or_default();
         match self.storage.commit(ops).await {
             Ok(revision) => Ok(revision),

@@ -11,11 +11,9 @@ use crate::authn::Authenticator;
 use crate::authn::delegating::DelegatingAuthenticator;
 use crate::authn::token::{ClusterTokenReviewer, TokenAuthenticator, TokenOptions};
 use crate::authn::trust::{TrustBundle, TrustFlags};
-use crate::authz::local::Local;
-use crate::authz::paths::AlwaysAllowPaths;
-use crate::authz::subject_access::{AccessOptions, ClusterAccessReviewer, SubjectAccessReviewAuthorizer};
-use crate::authz::union::Union;
-use crate::authz::Authorizer;
+use crate::authz::{
+    AccessOptions, AlwaysAllowPaths, Authorizer, ClusterAccessReviewer, Local, SubjectAccessReviewAuthorizer, Union,
+};
 use crate::cluster::webhook::Backoff;
 use crate::cluster;
 use crate::config::{Apiserver, Authentication, Authorization, Cluster};
@@ -75,8 +73,8 @@ async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Res
 async fn authorizer(config: &Authorization) -> Result<Arc<dyn Authorizer>, Error> {
     match config {
         Authorization::Development => {
-            let paths = AlwaysAllowPaths::new(["/healthz", "/readyz", "/livez"]).map_err(failed)?;
-            Ok(Arc::new(Union::local(paths, Local::new(tenancy::FILTERED))))
+            let rules = Local::new(tenancy::FILTERED);
+            Ok(Arc::new(Union::local(AlwaysAllowPaths::default(), rules)))
         }
         Authorization::Delegated {
             cluster,

@@ -155,13 +155,14 @@ impl Cache {
     /// The storage's newest revision. Everybody who asks while a question is under way shares the next one.
     async fn newest_revision(&self) -> Result<Revision, Error> {
         let (sender, answer) = oneshot::channel();
-        let mut probe = self.probe.lock();
-        probe.waiting.push(sender);
-        if !probe.running {
-            probe.running = true;
+        let idle = {
+            let mut probe = self.probe.lock();
+            probe.waiting.push(sender);
+            !std::mem::replace(&mut probe.running, true)
+        };
+        if idle {
             tokio::spawn(ask(self.probe.clone(), self.storage.clone()));
         }
-        drop(probe);
         answer
             .await
             .unwrap_or_else(|_| Err(Error::Unavailable("the question for the newest revision was dropped".to_owned())))

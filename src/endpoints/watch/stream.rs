@@ -157,7 +157,8 @@ impl Stream {
         self.seen = entry.revision;
         let mut out = Vec::new();
         let mut indirect = false;
-        for change in entry.changes.iter().filter(|change| change.kind == self.own.kind) {
+        let kind = self.own.kind;
+        for change in entry.changes.iter().filter(|change| change.kind == kind) {
             indirect |= self.event(change, entry.revision, &mut out);
         }
         // The ADDED carries the object's own, older revision; the bookmark in the same write says where the watch is (V5).

@@ -84,7 +84,7 @@ impl Store {
                 change: Change::Put(stored_bytes(object).into()),
             }];
             ops.extend(guards);
-            match self.commit(target, ops).await {
+            match self.commit(ops).await {
                 Ok(revision) => {
                     let object = self.complete(target, revision, object)?;
                     return Ok(Some(Written {
@@ -169,7 +169,7 @@ fn taken(target: &Target<'_>, name: &str, generated: bool) -> Status {
     let mut status = Status::already_exists(&target.resource.group_resource(), name);
     if generated {
         status.message += ", the server was not able to generate a unique name for the object";
-        let details = status.details.get_or_insert_with(Details::default);
+        let details = status.details.get_or_insert_with(Box::<Details>::default);
         details.retry_after_seconds = 1;
     }
     status

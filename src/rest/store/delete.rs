@@ -12,7 +12,7 @@ use crate::storage::{Change, Expect, Op};
 use crate::watchcache::{Object, Snapshot};
 use crate::wire::meta;
 use crate::wire::names::GroupResource;
-use crate::wire::options::{DeleteOptions, Preconditions, Propagation};
+use crate::wire::options::{DeleteOptions, Preconditions};
 use crate::wire::status::Status;
 
 /// What a deletion came to.
@@ -62,7 +62,7 @@ impl Store {
                     change: Change::Put(stored_bytes(value).into()),
                 }],
             };
-            let revision = if options.dry_run { Ok(object.revision) } else { self.commit(target, ops).await };
+            let revision = if options.dry_run { Ok(object.revision) } else { self.commit(ops).await };
             match revision {
                 Ok(revision) => {
                     return match plan {
@@ -97,7 +97,7 @@ impl Store {
         check(target, &options.preconditions, current)?;
         let old = current.value();
         let mut new = old.clone();
-        let policy = options.propagation_policy.map(Propagation::as_str);
+        let policy = options.propagation_policy;
         let finalizers = metadata::deletion_finalizers(&old, policy, options.orphan_dependents);
         if finalizers.is_empty() {
             return Ok(Plan::Remove);

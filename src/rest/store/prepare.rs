@@ -60,7 +60,7 @@ impl Store {
     /// Removes unknown fields and fills defaults; answers the warnings about the former.
     fn tidy(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let refuse = |error| Status::bad_request(cannot_handle(target, &error));
+        let refuse = |error: String| Status::bad_request(cannot_handle(target, &error));
         let mut unknown = meta::coerce(object).map_err(refuse)?;
         unknown.extend(stored.schema.prune(object));
         stored.schema.apply_defaults(object);

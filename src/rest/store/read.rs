@@ -1,12 +1,14 @@
 //! One object, or all that a caller sees, from a snapshot that is new enough.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Store, not_found, stale};
 use crate::rest::caller::Target;
 use crate::storage::Revision;
-use crate::visibility::Role;
+use crate::visibility::{Key, Role};
 use crate::watchcache::cache::Stale;
+use crate::watchcache::log::State;
 use crate::watchcache::{Object, Snapshot};
 use crate::wire::options::ListOptions;
 use crate::wire::status::Status;
@@ -82,6 +84,41 @@ impl Store {
             objects.retain(|object| self.matches(target, options, object));
         }
         objects
+    }
+
+    /// As [`Store::select`], at an older revision.
+    ///
+    /// # Errors
+    /// 410 when the history is gone, or when the caller has lost sight of anything since (visibility rule V1).
+    pub fn select_at(
+        &self,
+        target: &Target<'_>,
+        options: &ListOptions,
+        snapshot: &Snapshot,
+        revision: Revision,
+    ) -> Result<Vec<Arc<Object>>, Status> {
+        let expired = || Status::expired("The resourceVersion for the provided list is too old.");
+        let subjects = &target.caller.subjects;
+        let visible = |state: &&State| !target.filtered() || state.audience.contains(subjects);
+        let mut then = BTreeMap::new();
+        for entry in snapshot.log().since(revision).ok_or_else(expired)? {
+            for change in entry.changes.iter().filter(|change| change.kind == target.kind) {
+                let before = change.before.as_ref().filter(visible);
+                if before.is_some() && change.after.is_some() && change.after.as_ref().filter(visible).is_none() {
+                    return Err(expired());
+                }
+                then.entry(change.key.clone()).or_insert(before);
+            }
+        }
+        let now = self.select(target, options, snapshot).into_iter();
+        let mut objects: BTreeMap<Key, Arc<Object>> = now.map(|object| (object.key.clone(), object)).collect();
+        for (key, state) in then {
+            objects.remove(&key);
+            if let Some(state) = state.filter(|state| self.matches(target, options, &state.object)) {
+                objects.insert(key, state.object.clone());
+            }
+        }
+        Ok(objects.into_values().collect())
     }
 
     /// Whether an object is in the target's place and matches the selectors; says nothing of visibility.

@@ -76,7 +76,7 @@ impl Store {
                 let revision = current.as_ref().map_or(0, |current| current.revision);
                 return Ok(written(self.complete(target, revision, &value)?, warnings));
             }
-            match self.commit(target, ops).await {
+            match self.commit(ops).await {
                 Ok(revision) => return Ok(written(self.complete(target, revision, &value)?, warnings)),
                 Err(Lost::Race(entry)) => {
                     current = entry.map(|entry| self.parse(&entry)).transpose()?;
