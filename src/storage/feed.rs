@@ -39,14 +39,17 @@ impl Recent {
         self.batches.push_back(batch);
     }
 
-    /// What comes after `after`, at most `limit` batches; `None` when the first of them is no longer here.
+    /// What comes after `after` and not after `newest`, at most `limit` batches; `None` when the first of them is no
+    /// longer here.
     pub(super) fn read(&self, after: Revision, newest: Revision, limit: usize) -> Option<Vec<Arc<Batch>>> {
+        let after = after.max(FIRST);
         if after >= newest {
             return Some(Vec::new());
         }
         let first = self.batches.front()?.revision;
-        let skip = usize::try_from((after.max(FIRST) + 1).checked_sub(first)?).ok()?;
-        Some(self.batches.iter().skip(skip).take(limit).cloned().collect())
+        let skip = usize::try_from((after + 1).checked_sub(first)?).ok()?;
+        let wanted = self.batches.iter().skip(skip).take(limit);
+        Some(wanted.take_while(|batch| batch.revision <= newest).cloned().collect())
     }
 
     /// Drops from the front what is neither needed for `revision` and later nor among the newest `count`.
