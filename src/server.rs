@@ -53,19 +53,25 @@ pub enum Error {
 /// # Errors
 /// When the server cannot start.
 pub async fn run(config: config::Apiserver, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
+    let opened = shutdown
+        .draining()
+        .run_until_cancelled(storage::open(&config.storage))
+        .await;
+    let Some(storage) = opened else { return Ok(()) };
     let registry = groups::registry(&groups::Options {
         reserved_names: config.reserved_names.clone(),
     });
-    serve(config, registry, listener, shutdown).await
+    serve(config, registry, storage?, listener, shutdown).await
 }
 
-/// As [`run`], for the groups of `registry`.
+/// As [`run`], for the groups of `registry`, on a storage that is open already.
 ///
 /// # Errors
 /// When the server cannot start.
 pub async fn serve(
     config: config::Apiserver,
     registry: Registry,
+    storage: Arc<dyn Storage>,
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
@@ -73,15 +79,16 @@ pub async fn serve(
     let _stop_background = stop.clone().drop_guard();
     let certificate = certificate(&config.serving.certificate)?;
     let identity = identity::Identity::establish(&config, &stop).await?;
-    let opened = shutdown.draining().run_until_cancelled(storage::open(&config.storage)).await;
-    let Some(opened) = opened else { return Ok(()) };
-    let storage = opened?;
 
     let specs = store::specs(&registry).map_err(Error::Resources)?;
     let cache = Cache::new(specs, storage.clone(), Bounds::default());
     let store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));
-    tokio::spawn(certificate.clone().follow(config.serving.certificate_refresh, stop.clone()));
+    tokio::spawn(
+        certificate
+            .clone()
+            .follow(config.serving.certificate_refresh, stop.clone()),
+    );
 
     let health = health(&cache, &storage).with_shutdown(&shutdown);
     let metrics = Arc::new(Metrics::new());
@@ -113,7 +120,10 @@ pub async fn serve(
     let limits = config.serving.limits;
     let drained = listener::serve(listener, tls, Arc::new(pipeline), limits, shutdown.draining().clone()).await;
     if drained.aborted > 0 {
-        tracing::warn!(count = drained.aborted, "requests were cut because they did not finish in time");
+        tracing::warn!(
+            count = drained.aborted,
+            "requests were cut because they did not finish in time"
+        );
     }
     Ok(())
 }

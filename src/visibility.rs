@@ -76,6 +76,10 @@ impl Facts {
 
 /// Whether two sorted lists share an element; looks each element of the shorter one up in the longer one.
 fn intersects(one: &[SubjectKey], other: &[SubjectKey]) -> bool {
-    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    let (short, long) = if one.len() <= other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
     short.iter().any(|subject| long.binary_search(subject).is_ok())
 }

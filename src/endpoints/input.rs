@@ -34,7 +34,9 @@ pub async fn read(incoming: Incoming) -> Result<Bytes, Status> {
     match Limited::new(incoming, LIMIT).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(LIMIT)),
-        Err(error) => Err(Status::bad_request(format!("unable to read the request's body: {error}"))),
+        Err(error) => Err(Status::bad_request(format!(
+            "unable to read the request's body: {error}"
+        ))),
     }
 }
 
@@ -58,7 +60,9 @@ pub fn object(call: &Call<'_>, media: MediaType, bytes: &[u8], validation: Field
         FieldValidation::Strict => {
             let (kind, version) = (expected.kind, &expected.group_version.version);
             let problems = duplicates.join(", ");
-            let text = format!("{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {problems}");
+            let text = format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {problems}"
+            );
             return Err(Status::bad_request(text));
         }
     };

@@ -23,7 +23,9 @@ pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let snapshot = call.store.snapshot(Freshness::from(revision)).await?;
     let exact = options.resource_version_match == Some(VersionMatch::Exact);
     let (at, objects) = match revision {
-        Some(wanted) if exact && wanted < snapshot.revision => (wanted, call.store.select_at(&target, &options, &snapshot, wanted)?),
+        Some(wanted) if exact && wanted < snapshot.revision => {
+            (wanted, call.store.select_at(&target, &options, &snapshot, wanted)?)
+        }
         _ => (snapshot.revision, call.store.select(&target, &options, &snapshot)),
     };
     encode::list(call, at, &shown(call, &objects, &snapshot))
@@ -33,7 +35,9 @@ pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
 pub fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
     let options = ListOptions::parse(call.query)?;
     let spec = call.store.spec(call.kind);
-    let known = |field: &str| matches!(field, "metadata.name" | "metadata.namespace") || spec.fields.iter().any(|own| own == field);
+    let known = |field: &str| {
+        matches!(field, "metadata.name" | "metadata.namespace") || spec.fields.iter().any(|own| own == field)
+    };
     options.field_selector.check(known).map_err(Status::bad_request)?;
     Ok(options)
 }

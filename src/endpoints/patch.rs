@@ -26,7 +26,9 @@ enum Change {
 
 /// Changes an object.
 pub async fn patch(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
-    let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let kind = PatchType::of(content_type)?;
     let bytes = input::read(body).await?;
     let options = PatchOptions::decode(call.query, false)?;
@@ -61,7 +63,10 @@ impl Change {
             PatchType::Json => {
                 let patch: json_patch::Patch = serde_json::from_slice(bytes).map_err(undecodable)?;
                 if patch.len() > OPERATIONS {
-                    let text = format!("The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}", patch.len());
+                    let text = format!(
+                        "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
+                        patch.len()
+                    );
                     return Err(Status::new(413, "RequestEntityTooLarge", text));
                 }
                 Ok(Self::Json(patch))

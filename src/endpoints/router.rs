@@ -95,7 +95,11 @@ impl Router {
             let known = self.registry.groups.iter().any(|group| group.name == info.group);
             return match known {
                 true => Err(Status::unknown_path()),
-                false => Ok(respond::bytes(StatusCode::NOT_FOUND, respond::JSON, self.documents.index_body())),
+                false => Ok(respond::bytes(
+                    StatusCode::NOT_FOUND,
+                    respond::JSON,
+                    self.documents.index_body(),
+                )),
             };
         };
         let namespaced = resource.stored.namespaced;
@@ -128,7 +132,9 @@ impl Router {
             (Method::GET, "get", true) => get::get(&call).await,
             (Method::GET, "list", false) => list::list(&call).await,
             (Method::GET, "watch", _) => watch::watch(&call, &request.drain).await,
-            (Method::POST, "create", false) if collection => create::create(&call, &request.headers, request.body).await,
+            (Method::POST, "create", false) if collection => {
+                create::create(&call, &request.headers, request.body).await
+            }
             (Method::PUT, "update", true) => update::update(&call, &request.headers, request.body).await,
             (Method::PATCH, "patch", true) => patch::patch(&call, &request.headers, request.body).await,
             (Method::DELETE, "delete", true) if !status => delete::delete(&call, &request.headers, request.body).await,

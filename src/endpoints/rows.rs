@@ -35,7 +35,9 @@ impl Rows {
 
     /// A table of these objects, with column definitions.
     pub fn table<'b>(&self, revision: &str, shown: impl IntoIterator<Item = &'b Shown<'b>>) -> Value {
-        let rows = shown.into_iter().map(|shown| self.row(&shown.object.value(), Some(shown)));
+        let rows = shown
+            .into_iter()
+            .map(|shown| self.row(&shown.object.value(), Some(shown)));
         let mut table = bare(revision, rows.collect());
         table["columnDefinitions"] = self.definitions();
         table

@@ -27,7 +27,10 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
     let wanted = input.value;
     let modify = |_: &serde_json::Value| Ok(wanted.clone());
     let target = call.target();
-    let mut written = call.store.update(&target, "update", part(call), &write, &modify).await?;
+    let mut written = call
+        .store
+        .update(&target, "update", part(call), &write, &modify)
+        .await?;
     written.warnings.splice(0..0, input.warnings);
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
@@ -44,16 +47,25 @@ pub fn part(call: &Call<'_>) -> Part {
 pub fn same_place(call: &Call<'_>, object: &serde_json::Value) -> Result<(), Status> {
     let name = meta::name(object);
     if name.is_empty() {
-        let text = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", call.name);
+        let text = format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        );
         return Err(Status::bad_request(text));
     }
     if name != call.name {
-        let text = format!("the name of the object ({name}) does not match the name on the URL ({})", call.name);
+        let text = format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            call.name
+        );
         return Err(Status::bad_request(text));
     }
     let namespace = meta::namespace(object);
     if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
-        let text = format!("the namespace of the object ({namespace}) does not match the namespace on the URL ({})", call.namespace);
+        let text = format!(
+            "the namespace of the object ({namespace}) does not match the namespace on the URL ({})",
+            call.namespace
+        );
         return Err(Status::bad_request(text));
     }
     Ok(())

@@ -53,7 +53,10 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
     if let Err(status) = ready {
         // The client asked for a stream: what goes wrong after that is an event of it.
         if status.code == 504 {
-            return Ok(respond_stream(&frames, futures::stream::iter([frames.error(&status)]).boxed()));
+            return Ok(respond_stream(
+                &frames,
+                futures::stream::iter([frames.error(&status)]).boxed(),
+            ));
         }
         return Err(status);
     }
@@ -62,7 +65,11 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
     } else {
         Interest::Kind(call.kind)
     };
-    let subscription = call.store.cache().subscribe(interest).map_err(crate::rest::store::stale)?;
+    let subscription = call
+        .store
+        .cache()
+        .subscribe(interest)
+        .map_err(crate::rest::store::stale)?;
     let start = subscription.start.clone();
     let start = if initial {
         Start::Initial(call.store.select(&target, &options, &start))
@@ -72,7 +79,10 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
             Some(entries) => Start::Replay(revision, entries.cloned().collect()),
             None => {
                 let status = Status::too_old(revision, start.log().floor());
-                return Ok(respond_stream(&frames, futures::stream::iter([frames.error(&status)]).boxed()));
+                return Ok(respond_stream(
+                    &frames,
+                    futures::stream::iter([frames.error(&status)]).boxed(),
+                ));
             }
         }
     };

@@ -63,7 +63,11 @@ impl Labels {
             resource: &self.info.resource,
             subresource: &self.info.subresource,
             scope: self.scope,
-            component: if self.info.path.starts_with("/apis") { "apiserver" } else { "" },
+            component: if self.info.path.starts_with("/apis") {
+                "apiserver"
+            } else {
+                ""
+            },
         }
     }
 

@@ -83,7 +83,10 @@ impl Handler for Pipeline {
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let audit_id = audit_id(request.headers());
         let span = tracing::info_span!("request", audit_id = audit_id.to_str().unwrap_or_default());
-        let response = AssertUnwindSafe(self.serve(request, peer)).catch_unwind().instrument(span.clone()).await;
+        let response = AssertUnwindSafe(self.serve(request, peer))
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
         let mut response = response.unwrap_or_else(|_| span.in_scope(panicked));
         let headers = response.headers_mut();
         headers.insert(AUDIT_ID.clone(), audit_id);
@@ -137,12 +140,17 @@ impl Pipeline {
             let answer = self.route.route(authorized);
             match limit {
                 None => Ok(answer.await),
-                Some(limit) => Ok(tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| timed_out())),
+                Some(limit) => Ok(tokio::time::timeout(limit, answer)
+                    .await
+                    .unwrap_or_else(|_| timed_out())),
             }
         };
-        let response = result.await.unwrap_or_else(|status: Status| respond::status(&status, pretty));
+        let response = result
+            .await
+            .unwrap_or_else(|status: Status| respond::status(&status, pretty));
         let bytes = http_body::Body::size_hint(response.body()).exact();
-        self.metrics.request(&labels.get(), response.status(), started.elapsed(), bytes);
+        self.metrics
+            .request(&labels.get(), response.status(), started.elapsed(), bytes);
         tracing::debug!(code = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
         response
     }
@@ -168,7 +176,11 @@ impl Pipeline {
             Err(error) => {
                 tracing::error!(%error, "no authorization decision");
                 let text = format!("Internal Server Error: {:?}: {error}\n", info.path);
-                Err(Ok(respond::bytes(StatusCode::INTERNAL_SERVER_ERROR, respond::TEXT, text)))
+                Err(Ok(respond::bytes(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    respond::TEXT,
+                    text,
+                )))
             }
         }
     }
@@ -176,7 +188,9 @@ impl Pipeline {
 
 /// The client's audit id, or a new one.
 fn audit_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(&AUDIT_ID).filter(|id| !id.is_empty() && id.len() <= 256 && id.to_str().is_ok());
+    let given = headers
+        .get(&AUDIT_ID)
+        .filter(|id| !id.is_empty() && id.len() <= 256 && id.to_str().is_ok());
     given.cloned().unwrap_or_else(|| {
         let fresh = uuid::Uuid::new_v4().to_string();
         HeaderValue::from_str(&fresh).expect("a uuid is visible ASCII")
@@ -198,7 +212,10 @@ fn timeout(info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status
 }
 
 fn nosniff(headers: &mut HeaderMap) {
-    headers.insert(http::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        http::header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
 }
 
 /// The body has no kind and the type is text: so the Go server has it, and clients know it.

@@ -146,18 +146,105 @@ mod tests {
         for (method, path, query, verb, namespace, resource, name, subresource) in [
             (Method::GET, "/organizations", "", "list", "", "organizations", "", ""),
             (Method::GET, "/organizations/", "", "list", "", "organizations", "", ""),
-            (Method::GET, "/organizations", "watch", "watch", "", "organizations", "", ""),
-            (Method::GET, "/organizations/acme", "watch=true", "get", "", "organizations", "acme", ""),
-            (Method::HEAD, "/organizations/acme", "", "get", "", "organizations", "acme", ""),
-            (Method::POST, "/namespaces/a/projects", "", "create", "a", "projects", "", ""),
-            (Method::PUT, "/namespaces/a/projects/web/status", "", "update", "a", "projects", "web", "status"),
-            (Method::DELETE, "/namespaces/a/projects", "", "deletecollection", "a", "projects", "", ""),
-            (Method::GET, "/watch/namespaces/a/projects", "", "watch", "a", "projects", "", ""),
-            (Method::GET, "/projects", "fieldSelector=metadata.name%3Dweb", "list", "", "projects", "web", ""),
-            (Method::GET, "/organizations/a%20b", "", "get", "", "organizations", "a b", ""),
+            (
+                Method::GET,
+                "/organizations",
+                "watch",
+                "watch",
+                "",
+                "organizations",
+                "",
+                "",
+            ),
+            (
+                Method::GET,
+                "/organizations/acme",
+                "watch=true",
+                "get",
+                "",
+                "organizations",
+                "acme",
+                "",
+            ),
+            (
+                Method::HEAD,
+                "/organizations/acme",
+                "",
+                "get",
+                "",
+                "organizations",
+                "acme",
+                "",
+            ),
+            (
+                Method::POST,
+                "/namespaces/a/projects",
+                "",
+                "create",
+                "a",
+                "projects",
+                "",
+                "",
+            ),
+            (
+                Method::PUT,
+                "/namespaces/a/projects/web/status",
+                "",
+                "update",
+                "a",
+                "projects",
+                "web",
+                "status",
+            ),
+            (
+                Method::DELETE,
+                "/namespaces/a/projects",
+                "",
+                "deletecollection",
+                "a",
+                "projects",
+                "",
+                "",
+            ),
+            (
+                Method::GET,
+                "/watch/namespaces/a/projects",
+                "",
+                "watch",
+                "a",
+                "projects",
+                "",
+                "",
+            ),
+            (
+                Method::GET,
+                "/projects",
+                "fieldSelector=metadata.name%3Dweb",
+                "list",
+                "",
+                "projects",
+                "web",
+                "",
+            ),
+            (
+                Method::GET,
+                "/organizations/a%20b",
+                "",
+                "get",
+                "",
+                "organizations",
+                "a b",
+                "",
+            ),
         ] {
             let info = parse(method, &format!("{base}{path}"), query);
-            let got = (&*info.verb, &*info.namespace, &*info.resource, &*info.name, &*info.subresource);
+            let got = (
+                &*info.verb,
+                &*info.namespace,
+                &*info.resource,
+                &*info.name,
+                &*info.subresource,
+            );
             assert_eq!(got, (verb, namespace, resource, name, subresource), "{path}?{query}");
             assert!(info.is_resource);
         }
@@ -165,10 +252,22 @@ mod tests {
 
     #[test]
     fn other_paths() {
-        for path in ["/", "/apis", "/apis/apiserver.bulward.io/v1alpha1", "/healthz", "/version"] {
+        for path in [
+            "/",
+            "/apis",
+            "/apis/apiserver.bulward.io/v1alpha1",
+            "/healthz",
+            "/version",
+        ] {
             let info = parse(Method::GET, path, "");
             assert!(!info.is_resource, "{path}");
-            assert_eq!(info.attributes(), Attributes::Path { path: path.to_owned(), verb: "get".to_owned() });
+            assert_eq!(
+                info.attributes(),
+                Attributes::Path {
+                    path: path.to_owned(),
+                    verb: "get".to_owned()
+                }
+            );
         }
     }
 }

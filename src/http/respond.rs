@@ -26,7 +26,11 @@ pub fn status(status: &Status, pretty: bool) -> Response<Body> {
         tracing::error!(code = status.code, internal, "request failed");
     }
     let value = status.to_value();
-    let mut text = if pretty { json::to_vec_pretty(&value) } else { json::to_vec(&value) };
+    let mut text = if pretty {
+        json::to_vec_pretty(&value)
+    } else {
+        json::to_vec(&value)
+    };
     text.push(b'\n');
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = bytes(code, JSON, text);

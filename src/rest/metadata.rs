@@ -73,7 +73,11 @@ fn is_own(finalizer: &str) -> bool {
 
 /// The finalizers of an object that is being deleted under a propagation policy
 /// (k8s.io/apiserver pkg/registry/generic/registry/store.go deletionFinalizersForGarbageCollection).
-pub fn deletion_finalizers(object: &Value, policy: Option<Propagation>, orphan_dependents: Option<bool>) -> Vec<String> {
+pub fn deletion_finalizers(
+    object: &Value,
+    policy: Option<Propagation>,
+    orphan_dependents: Option<bool>,
+) -> Vec<String> {
     let present = meta::finalizers(object);
     let orphan = match (orphan_dependents, policy) {
         (Some(orphan), _) => orphan,
@@ -85,7 +89,9 @@ pub fn deletion_finalizers(object: &Value, policy: Option<Propagation>, orphan_d
         (None, Some(policy)) => policy == Propagation::Foreground,
         (None, None) => present.contains(&FINALIZER_FOREGROUND),
     };
-    let others = present.into_iter().filter(|one| !matches!(*one, FINALIZER_ORPHAN | FINALIZER_FOREGROUND));
+    let others = present
+        .into_iter()
+        .filter(|one| !matches!(*one, FINALIZER_ORPHAN | FINALIZER_FOREGROUND));
     let mut finalizers: Vec<String> = others.map(str::to_owned).collect();
     if orphan {
         finalizers.push(FINALIZER_ORPHAN.to_owned());
@@ -107,7 +113,10 @@ mod tests {
         let old = json!({"metadata": {"finalizers": ["organization.bulward.io/controller", "a.io/x"]}});
         for (wanted, kept) in [
             (json!([]), json!(["organization.bulward.io/controller"])),
-            (json!(["bulward.io/mine", "b.io/y"]), json!(["b.io/y", "organization.bulward.io/controller"])),
+            (
+                json!(["bulward.io/mine", "b.io/y"]),
+                json!(["b.io/y", "organization.bulward.io/controller"]),
+            ),
             (
                 json!(["organization.bulward.io/controller", "a.io/x"]),
                 json!(["organization.bulward.io/controller", "a.io/x"]),

@@ -146,8 +146,9 @@ impl Store {
                 current: Some(current),
             }),
             Err(Error::Unavailable(cause)) => {
-                let mut status =
-                    Status::timeout("the storage did not answer; whether the change was stored is unknown, read before you try again");
+                let mut status = Status::timeout(
+                    "the storage did not answer; whether the change was stored is unknown, read before you try again",
+                );
                 status.internal = Some(cause);
                 Err(Lost::Refused(status))
             }

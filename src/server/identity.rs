@@ -14,8 +14,8 @@ use crate::authn::trust::{TrustBundle, TrustFlags};
 use crate::authz::{
     AccessOptions, AlwaysAllowPaths, Authorizer, ClusterAccessReviewer, Local, SubjectAccessReviewAuthorizer, Union,
 };
-use crate::cluster::webhook::Backoff;
 use crate::cluster;
+use crate::cluster::webhook::Backoff;
 use crate::config::{Apiserver, Authentication, Authorization, Cluster};
 use crate::groups::tenancy;
 
@@ -84,7 +84,8 @@ async fn authorizer(config: &Authorization) -> Result<Arc<dyn Authorizer>, Error
         } => {
             let paths = AlwaysAllowPaths::new(always_allow_paths).map_err(failed)?;
             let client = client("--authorization-kubeconfig", cluster).await?;
-            let client = client.ok_or_else(|| Error::Identity("--authorization-kubeconfig: no cluster to ask".to_owned()))?;
+            let client =
+                client.ok_or_else(|| Error::Identity("--authorization-kubeconfig: no cluster to ask".to_owned()))?;
             let options = AccessOptions {
                 allow_ttl: *allow_ttl,
                 deny_ttl: *deny_ttl,

@@ -28,7 +28,8 @@ async fn connect(config: &config::Etcd) -> Result<etcd::Etcd, Error> {
     let password = match password_file {
         Some(path) => {
             let text = tokio::fs::read_to_string(&path).await;
-            let text = text.map_err(|error| Error::Storage(format!("--etcd-password-file {}: {error}", path.display())))?;
+            let text =
+                text.map_err(|error| Error::Storage(format!("--etcd-password-file {}: {error}", path.display())))?;
             Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }
         None => None,

@@ -45,7 +45,9 @@ impl Audience {
         if self.facts.seen_by(subjects) {
             return Some(Role::Member);
         }
-        let through = subjects.iter().filter_map(|subject| self.through.get(subject)?.get_min());
+        let through = subjects
+            .iter()
+            .filter_map(|subject| self.through.get(subject)?.get_min());
         through.min().map(|project| Role::Via(project.clone()))
     }
 

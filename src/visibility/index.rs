@@ -70,7 +70,10 @@ impl Index {
         let old_namespace = old.as_ref().and_then(|facts| facts.namespace.clone());
         let new_namespace = facts.as_ref().and_then(|facts| facts.namespace.clone());
 
-        let mut through = before.as_ref().map(|audience| audience.through.clone()).unwrap_or_default();
+        let mut through = before
+            .as_ref()
+            .map(|audience| audience.through.clone())
+            .unwrap_or_default();
         if old_namespace != new_namespace {
             self.claim(kind, key, old_namespace.as_ref(), new_namespace.as_ref());
             through = self.through(kind, new_namespace.as_deref());
@@ -92,7 +95,8 @@ impl Index {
 
     /// Whether a caller with these (sorted) subjects sees the object.
     pub fn visible(&self, kind: KindId, key: &Key, subjects: &[SubjectKey]) -> bool {
-        self.audience(kind, key).is_some_and(|audience| audience.contains(subjects))
+        self.audience(kind, key)
+            .is_some_and(|audience| audience.contains(subjects))
     }
 
     /// Who sees the object.
@@ -127,7 +131,10 @@ impl Index {
     /// The objects of `kind` that claim `namespace`.
     pub fn claimants(&self, kind: KindId, namespace: &str) -> Vec<Key> {
         let claims = self.claims.get(namespace).into_iter().flatten();
-        claims.filter(|(claimant, _)| *claimant == kind).map(|(_, key)| key.clone()).collect()
+        claims
+            .filter(|(claimant, _)| *claimant == kind)
+            .map(|(_, key)| key.clone())
+            .collect()
     }
 
     /// How many (subject, kind) pairs see anything, and how many objects have an audience.

@@ -144,7 +144,9 @@ impl Cache {
         if !self.is_ready() {
             return Err(Stale::Initializing);
         }
-        Ok(Watchers::subscribe(&self.watchers, interest, || self.current.load_full()))
+        Ok(Watchers::subscribe(&self.watchers, interest, || {
+            self.current.load_full()
+        }))
     }
 
     /// Number of registered watchers.
@@ -163,9 +165,11 @@ impl Cache {
         if idle {
             tokio::spawn(ask(self.probe.clone(), self.storage.clone()));
         }
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Error::Unavailable("the question for the newest revision was dropped".to_owned())))
+        answer.await.unwrap_or_else(|_| {
+            Err(Error::Unavailable(
+                "the question for the newest revision was dropped".to_owned(),
+            ))
+        })
     }
 
     /// Replaces everything after a (re)load; watchers that were there have missed something.

@@ -79,7 +79,10 @@ pub struct Log {
 impl Entry {
     /// Collects the changes of a revision.
     pub fn new(revision: Revision, changes: Vec<Change>) -> Self {
-        let states = changes.iter().flat_map(|change| [&change.before, &change.after]).flatten();
+        let states = changes
+            .iter()
+            .flat_map(|change| [&change.before, &change.after])
+            .flatten();
         let weight = states.map(|state| state.object.weight()).sum();
         Self {
             revision,
@@ -123,7 +126,10 @@ impl Log {
         self.entries.push_back(entry);
         while self.entries.len() > bounds.entries
             || self.weight > bounds.bytes
-            || self.entries.front().is_some_and(|oldest| now.duration_since(oldest.at) > bounds.age)
+            || self
+                .entries
+                .front()
+                .is_some_and(|oldest| now.duration_since(oldest.at) > bounds.age)
         {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.weight -= oldest.weight;

@@ -55,7 +55,9 @@ impl Object {
         let fields = spec.fields.iter().map(|path| text(lookup(value, path)));
         Ok(Self {
             uid: text(metadata.get("uid")),
-            labels: labels.map(|(key, value)| (key.as_str().into(), text(Some(value)))).collect(),
+            labels: labels
+                .map(|(key, value)| (key.as_str().into(), text(Some(value))))
+                .collect(),
             facts: Arc::new((spec.facts)(value)),
             fields: fields.collect(),
             body,
@@ -121,7 +123,11 @@ impl Object {
 
     /// Bytes of memory that this version holds, roughly.
     pub fn weight(&self) -> usize {
-        let labels: usize = self.labels.iter().map(|(key, value)| key.len() + value.len() + 32).sum();
+        let labels: usize = self
+            .labels
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 32)
+            .sum();
         let subjects = self.facts.owners.len() + self.facts.members.len() + self.facts.own_members.len();
         size_of::<Self>() + self.body.len() + self.key.len() + labels + subjects * size_of::<Arc<str>>()
     }

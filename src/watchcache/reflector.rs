@@ -33,7 +33,9 @@ async fn follow_forever(cache: &Arc<Cache>) {
         };
         match result.await {
             Err(Error::Compacted { .. }) => {
-                tracing::warn!("history was compacted away while the storage could not be followed; reading everything again");
+                tracing::warn!(
+                    "history was compacted away while the storage could not be followed; reading everything again"
+                );
                 match load(cache).await {
                     Ok(snapshot) => cache.reset(snapshot),
                     Err(error) => tracing::warn!(%error, "reading everything failed"),
@@ -62,7 +64,9 @@ async fn load(cache: &Cache) -> Result<Snapshot, Error> {
             };
             match Object::parse(&cache.specs[usize::from(kind.0)], key, entry.revision, &entry.value) {
                 Ok(object) => snapshot.load(kind, object),
-                Err(error) => tracing::error!(key = entry.key, %error, "stored object is unreadable, treated as absent"),
+                Err(error) => {
+                    tracing::error!(key = entry.key, %error, "stored object is unreadable, treated as absent")
+                }
             }
         }
         let Some(last) = page.entries.last().filter(|_| page.more) else {

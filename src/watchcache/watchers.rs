@@ -65,7 +65,11 @@ struct Watcher {
 
 impl Watchers {
     /// Registers a watcher. The caller holds the lock under which snapshots are published, so `start` is exact.
-    pub(super) fn subscribe(watchers: &Arc<Mutex<Self>>, interest: Interest, start: impl FnOnce() -> Arc<Snapshot>) -> Subscription {
+    pub(super) fn subscribe(
+        watchers: &Arc<Mutex<Self>>,
+        interest: Interest,
+        start: impl FnOnce() -> Arc<Snapshot>,
+    ) -> Subscription {
         let (sender, offers) = mpsc::channel(QUEUE);
         let mut own = watchers.lock();
         let start = start();
@@ -124,7 +128,9 @@ impl Watchers {
                 continue;
             }
             for state in [&change.before, &change.after].into_iter().flatten() {
-                state.audience.for_each(|subject| offer(self.by_subject.get(&(kind, subject.clone()))));
+                state
+                    .audience
+                    .for_each(|subject| offer(self.by_subject.get(&(kind, subject.clone()))));
             }
         }
         for id in slow {

@@ -37,7 +37,11 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn new(call: &Call<'_>) -> Result<Self, Status> {
         let shape = call.representation.shape;
-        let rows = if shape == Shape::Table { Some(Rows::new(call)?) } else { None };
+        let rows = if shape == Shape::Table {
+            Some(Rows::new(call)?)
+        } else {
+            None
+        };
         Ok(Self {
             head: call.head(),
             api_version: call.resource.group_version.to_string(),
@@ -53,7 +57,14 @@ impl Frames {
     }
 
     /// Appends an event about `object`, which carries `revision`.
-    pub(super) fn event(&mut self, kind: Kind, object: &Object, revision: Revision, role: Option<Role>, out: &mut Vec<u8>) {
+    pub(super) fn event(
+        &mut self,
+        kind: Kind,
+        object: &Object,
+        revision: Revision,
+        role: Option<Role>,
+        out: &mut Vec<u8>,
+    ) {
         open(kind.as_str(), out);
         match self.shape {
             Shape::Object => object.write_at(&self.head, revision, out),

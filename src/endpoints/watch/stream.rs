@@ -137,7 +137,10 @@ impl Stream {
         while out.len() < PIECE
             && let Some(object) = self.initial.pop_front()
         {
-            let role = self.own.store.role(&self.own.target(), &object, &self.subscription.start);
+            let role = self
+                .own
+                .store
+                .role(&self.own.target(), &object, &self.subscription.start);
             self.frames.event(Kind::Added, &object, object.revision, role, &mut out);
         }
         if self.initial.is_empty() {
@@ -175,7 +178,8 @@ impl Stream {
         match (before, after) {
             (None, Some(state)) => {
                 let role = self.role(state);
-                self.frames.event(Kind::Added, &state.object, state.object.revision, role, out);
+                self.frames
+                    .event(Kind::Added, &state.object, state.object.revision, role, out);
                 state.object.revision != revision
             }
             (Some(before), Some(state)) if !Arc::ptr_eq(&before.object, &state.object) => {
@@ -201,7 +205,9 @@ impl Stream {
 
     fn role(&self, state: &State) -> Option<Role> {
         let filtered = self.own.target().filtered();
-        filtered.then(|| state.audience.role(&self.own.caller.subjects)).flatten()
+        filtered
+            .then(|| state.audience.role(&self.own.caller.subjects))
+            .flatten()
     }
 
     /// The newest revision up to which nothing is waiting for this watch.

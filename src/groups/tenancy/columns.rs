@@ -6,7 +6,12 @@ use crate::rest::resource::{Cell, Column};
 
 /// Columns of Organizations.
 pub fn organization() -> Vec<Column> {
-    let display_name = column("Display Name", "The name to show to people.", 0, Cell::Object(display_name));
+    let display_name = column(
+        "Display Name",
+        "The name to show to people.",
+        0,
+        Cell::Object(display_name),
+    );
     let mut columns = project();
     columns.insert(1, display_name);
     columns
@@ -16,16 +21,41 @@ pub fn organization() -> Vec<Column> {
 pub fn project() -> Vec<Column> {
     let name = Column {
         format: "name",
-        ..column("Name", "Name must be unique among all objects of the kind in the namespace or cluster.", 0, Cell::Name)
+        ..column(
+            "Name",
+            "Name must be unique among all objects of the kind in the namespace or cluster.",
+            0,
+            Cell::Name,
+        )
     };
     vec![
         name,
-        column("Status", "Summary of the conditions: Ready, NotReady, Unknown or Terminating.", 0, Cell::Object(phase)),
-        column("Role", "Your own relation to the object: owner, member, or the first Project that shows it to you.", 0, Cell::Role),
+        column(
+            "Status",
+            "Summary of the conditions: Ready, NotReady, Unknown or Terminating.",
+            0,
+            Cell::Object(phase),
+        ),
+        column(
+            "Role",
+            "Your own relation to the object: owner, member, or the first Project that shows it to you.",
+            0,
+            Cell::Role,
+        ),
         column("Age", "Time since the object was created.", 0, Cell::Age),
-        column("Namespace", "The namespace that belongs to the object.", 1, Cell::Object(namespace)),
+        column(
+            "Namespace",
+            "The namespace that belongs to the object.",
+            1,
+            Cell::Object(namespace),
+        ),
         column("Owners", "Subjects that own the object.", 1, Cell::Object(owners)),
-        column("Members", "Subjects that see the object beside its owners.", 1, Cell::Object(members)),
+        column(
+            "Members",
+            "Subjects that see the object beside its owners.",
+            1,
+            Cell::Object(members),
+        ),
     ]
 }
 

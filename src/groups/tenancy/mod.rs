@@ -26,8 +26,12 @@ pub fn groups(options: &Options) -> Vec<Group> {
         (Arc::new(organization::kind(reserved.clone())), "iorg"),
         (Arc::new(project::kind(reserved)), "iprj"),
     ];
-    let filtered = kinds.iter().map(|(kind, _)| view(kind, FILTERED, Access::Filtered, None));
-    let storage = kinds.iter().map(|(kind, short)| view(kind, STORAGE, Access::Unfiltered, Some(short)));
+    let filtered = kinds
+        .iter()
+        .map(|(kind, _)| view(kind, FILTERED, Access::Filtered, None));
+    let storage = kinds
+        .iter()
+        .map(|(kind, short)| view(kind, STORAGE, Access::Unfiltered, Some(short)));
     vec![
         Group {
             name: FILTERED.to_owned(),

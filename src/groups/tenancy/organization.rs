@@ -111,9 +111,10 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
         kind: "Organization".to_owned(),
         singular: "organization".to_owned(),
         plural: "organizations".to_owned(),
-        description: "Organization is a tenant: it owns a namespace of its name, holds Projects, and is seen only by its \
+        description:
+            "Organization is a tenant: it owns a namespace of its name, holds Projects, and is seen only by its \
                       owners and members."
-            .to_owned(),
+                .to_owned(),
         namespaced: false,
         schema: schema_of::<Organization>(),
         strategy: Arc::new(Rules { reserved }),

@@ -47,9 +47,10 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
         kind: "Project".to_owned(),
         singular: "project".to_owned(),
         plural: "projects".to_owned(),
-        description: "Project is a part of an Organization: it lives in the Organization's namespace, owns a namespace \
+        description:
+            "Project is a part of an Organization: it lives in the Organization's namespace, owns a namespace \
                       <organization namespace>-<name>, and is seen only by its owners and members."
-            .to_owned(),
+                .to_owned(),
         namespaced: true,
         schema: schema_of::<Project>(),
         strategy: Arc::new(Rules { reserved }),

@@ -31,7 +31,14 @@ mod tests {
     #[test]
     fn built_in_and_own_patterns() {
         let reserved = Reserved::new(&["team-*".to_owned(), "exact".to_owned()]);
-        for name in ["default", "kube-system", "openshift-x", "bulward-system", "team-a", "exact"] {
+        for name in [
+            "default",
+            "kube-system",
+            "openshift-x",
+            "bulward-system",
+            "team-a",
+            "exact",
+        ] {
             assert!(reserved.pattern(name).is_some(), "{name}");
         }
         for name in ["defaults", "kube", "exactly", "acme"] {

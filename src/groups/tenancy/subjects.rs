@@ -10,8 +10,13 @@ use crate::wire::validation::FieldError;
 /// Fills an absent or empty `apiGroup` as RBAC does.
 pub fn default(subjects: &mut Value) {
     for subject in subjects.as_array_mut().into_iter().flatten() {
-        let Some(subject) = subject.as_object_mut() else { continue };
-        let empty = subject.get("apiGroup").and_then(Value::as_str).is_none_or(str::is_empty);
+        let Some(subject) = subject.as_object_mut() else {
+            continue;
+        };
+        let empty = subject
+            .get("apiGroup")
+            .and_then(Value::as_str)
+            .is_none_or(str::is_empty);
         match subject.get("kind").and_then(Value::as_str) {
             Some("User" | "Group") if empty => {
                 subject.insert("apiGroup".to_owned(), json!(RBAC_GROUP));
@@ -47,10 +52,17 @@ pub fn validate(path: &str, subjects: &Value) -> Vec<FieldError> {
                     errors.push(FieldError::not_supported(at("apiGroup"), group, &[""]));
                 }
                 if text("namespace").is_empty() {
-                    errors.push(FieldError::required(at("namespace"), "a ServiceAccount lives in a namespace"));
+                    errors.push(FieldError::required(
+                        at("namespace"),
+                        "a ServiceAccount lives in a namespace",
+                    ));
                 }
             }
-            other => errors.push(FieldError::not_supported(at("kind"), other, &["Group", "ServiceAccount", "User"])),
+            other => errors.push(FieldError::not_supported(
+                at("kind"),
+                other,
+                &["Group", "ServiceAccount", "User"],
+            )),
         }
         if text("name").is_empty() {
             errors.push(FieldError::required(at("name"), ""));

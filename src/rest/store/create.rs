@@ -21,10 +21,17 @@ impl Store {
     /// # Errors
     /// 422 for an invalid object, 400 for somebody who would not own it, 403 for a namespace that is not theirs
     /// (visibility rule V17), 409 for a name that is taken.
-    pub async fn create(&self, target: &Target<'_>, mut object: Value, options: &WriteOptions) -> Result<Written, Status> {
+    pub async fn create(
+        &self,
+        target: &Target<'_>,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
         metadata::born(&mut object);
         if !meta::resource_version(&object).is_empty() {
-            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(Status::bad_request(
+                "resourceVersion should not be set on objects to be created",
+            ));
         }
         meta::set(&mut object, "namespace", target.namespace);
         if let Some(members) = object.as_object_mut() {
@@ -129,7 +136,10 @@ impl Store {
     /// What is returned keeps that true until the transaction; `claim` is the revision of a claim on the namespace that
     /// the snapshot is known to contain.
     fn guards(&self, target: &Target<'_>, snapshot: &Snapshot, claim: Option<Revision>) -> Result<Vec<Op>, Status> {
-        let Edge::Members { parent: Some(parent), .. } = &target.resource.stored.edge else {
+        let Edge::Members {
+            parent: Some(parent), ..
+        } = &target.resource.stored.edge
+        else {
             return Ok(Vec::new());
         };
         let Some(parent) = self.kind_id(parent).filter(|_| target.filtered()) else {
@@ -137,7 +147,9 @@ impl Store {
         };
         let mut guards = Vec::new();
         for key in snapshot.index().claimants(parent, target.namespace) {
-            let Some(organization) = snapshot.get(parent, &key) else { continue };
+            let Some(organization) = snapshot.get(parent, &key) else {
+                continue;
+            };
             if !organization.facts.admits(&target.caller.subjects) {
                 return Err(self.forbidden_by_rbac(target));
             }

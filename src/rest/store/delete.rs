@@ -62,7 +62,11 @@ impl Store {
                     change: Change::Put(stored_bytes(value).into()),
                 }],
             };
-            let revision = if options.dry_run { Ok(object.revision) } else { self.commit(ops).await };
+            let revision = if options.dry_run {
+                Ok(object.revision)
+            } else {
+                self.commit(ops).await
+            };
             match revision {
                 Ok(revision) => {
                     return match plan {
@@ -74,7 +78,11 @@ impl Store {
                     current = entry.map(|entry| self.parse(&entry)).transpose()?;
                     sure = true;
                 }
-                Err(Lost::Guard { key, .. }) => return Err(Status::internal(format!("a deletion depends on nothing, but {key} moved"))),
+                Err(Lost::Guard { key, .. }) => {
+                    return Err(Status::internal(format!(
+                        "a deletion depends on nothing, but {key} moved"
+                    )));
+                }
                 Err(Lost::Refused(status)) => return Err(status),
             }
         }
@@ -108,7 +116,11 @@ impl Store {
             meta::set(&mut new, "deletionGracePeriodSeconds", 0);
             metadata::next_generation(&mut new);
         }
-        if new == old { Ok(Plan::Same) } else { Ok(Plan::Mark(new)) }
+        if new == old {
+            Ok(Plan::Same)
+        } else {
+            Ok(Plan::Mark(new))
+        }
     }
 }
 

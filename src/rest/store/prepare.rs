@@ -14,7 +14,12 @@ use crate::wire::validation::names::path_segment;
 
 impl Store {
     /// Makes a new object ready to be stored.
-    pub(super) fn prepare_create(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
+    pub(super) fn prepare_create(
+        &self,
+        target: &Target<'_>,
+        object: &mut Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
         let warnings = self.tidy(target, object, options)?;
         let mut errors = object_meta(object, stored.kind.namespaced, stored.kind.strategy.name_rule());

@@ -61,7 +61,9 @@ impl Store {
         let snapshot = self.snapshot(freshness).await?;
         let object = snapshot.get(target.kind, &target.key()).cloned();
         let visible = object.filter(|object| self.sees(target, object, &snapshot));
-        visible.map(|object| (object, snapshot)).ok_or_else(|| not_found(target))
+        visible
+            .map(|object| (object, snapshot))
+            .ok_or_else(|| not_found(target))
     }
 
     /// Everything in `target`'s place that exists for the caller and matches, in key order.
@@ -72,7 +74,10 @@ impl Store {
         {
             let object = snapshot.get(target.kind, &target.key_of(name)).cloned();
             let visible = object.filter(|object| self.sees(target, object, snapshot));
-            return visible.into_iter().filter(|object| self.matches(target, options, object)).collect();
+            return visible
+                .into_iter()
+                .filter(|object| self.matches(target, options, object))
+                .collect();
         }
         let namespace = Some(target.namespace).filter(|namespace| !namespace.is_empty());
         let mut objects = if target.filtered() {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{ATTEMPTS, Lost, Store, WriteOptions, Written, not_found, ownership_required, stale, storage_key, stored_bytes};
+use super::{
+    ATTEMPTS, Lost, Store, WriteOptions, Written, not_found, ownership_required, stale, storage_key, stored_bytes,
+};
 use crate::rest::caller::Target;
 use crate::rest::resource::Access;
 use crate::rest::{claim, metadata};
@@ -94,7 +96,10 @@ impl Store {
     }
 
     /// The checks are made against the object that the transaction compares with (visibility rule V11).
-    #[expect(clippy::too_many_arguments, reason = "one look at one object: splitting it would only rename the arguments")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one look at one object: splitting it would only rename the arguments"
+    )]
     fn plan(
         &self,
         target: &Target<'_>,
@@ -198,7 +203,9 @@ fn compare_identity(target: &Target<'_>, new: &Value, old: &Value) -> Result<(),
 
 /// Takes the top-level fields that `stays` names from the stored object.
 fn keep(new: &mut Value, old: &Value, stays: impl Fn(&str) -> bool) {
-    let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) else { return };
+    let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) else {
+        return;
+    };
     new.retain(|field, _| !stays(field));
     let kept = old.iter().filter(|(field, _)| stays(field));
     new.extend(kept.map(|(field, value)| (field.clone(), value.clone())));

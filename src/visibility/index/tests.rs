@@ -69,7 +69,10 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let people = || prop::collection::vec(0u8..6, 0..4);
-    let organization = (0u8..4, prop::option::weighted(0.8, (people(), people(), prop::option::of(0u8..4))));
+    let organization = (
+        0u8..4,
+        prop::option::weighted(0.8, (people(), people(), prop::option::of(0u8..4))),
+    );
     let project = (0u8..4, 0u8..3, prop::option::weighted(0.8, (people(), people())));
     let step = prop_oneof![
         organization.prop_map(|(name, facts)| Step::Organization(name, facts)),
@@ -87,7 +90,9 @@ type Model = BTreeMap<(KindId, Key), Arc<Facts>>;
 
 /// The rule, word for word.
 fn sees(model: &Model, kind: KindId, key: &Key, subject: &SubjectKey) -> bool {
-    let Some(facts) = model.get(&(kind, key.clone())) else { return false };
+    let Some(facts) = model.get(&(kind, key.clone())) else {
+        return false;
+    };
     let named = |facts: &Facts| facts.owners.contains(subject) || facts.members.contains(subject);
     let inside = |namespace: &str| {
         let mut projects = model.iter().filter(|((kind, _), _)| *kind == PROJECTS);
