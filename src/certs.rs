@@ -20,6 +20,7 @@ use rcgen::{
 };
 
 pub use inspect::{Facts, covers};
+pub(crate) use serving::keep;
 pub use serving::{ServingFiles, self_signed_serving};
 
 /// How long an authority lasts.

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -69,23 +69,13 @@ pub fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Makes a folder (and those above it) that only the owner may enter; one that exists is closed to others.
+/// Makes a folder (and those above it) that only the owner may enter. One that exists keeps its mode: it may be shared
+/// on purpose, and what has to be secret in it has modes of its own.
 ///
 /// # Errors
 /// When it cannot be made, or is not a folder.
 pub fn private_folder(path: &Path) -> Result<(), Error> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .and_then(|()| {
-            let mut permissions = fs::metadata(path)?.permissions();
-            if permissions.mode() & 0o077 == 0 {
-                return Ok(());
-            }
-            permissions.set_mode(0o700);
-            fs::set_permissions(path, permissions)
-        });
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| Error::File {
         path: path.to_owned(),
         source,
