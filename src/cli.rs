@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 use tokio::net::TcpListener;
 
 use crate::{
-    config,
+    config, groups,
     telemetry::logging::{self, Format},
 };
 
@@ -54,6 +54,8 @@ enum Command {
     Dev(dev::Args),
     /// Make certificates: an authority of our own, and what it issues
     Certs(certs::Args),
+    /// Print what a cluster needs to know: APIServices, RBAC, Service, Deployment
+    Manifests(manifests::Options),
 }
 
 /// Why a command did not succeed; one line.
@@ -90,6 +92,12 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Command::Apiserver(arguments) => block_on(apiserver::run(*arguments)),
         Command::Dev(arguments) => block_on(dev::run(arguments)),
         Command::Certs(arguments) => certs::run(&arguments),
+        Command::Manifests(options) => manifests::run(
+            &groups::registry(&groups::Options::default()),
+            &options,
+            &mut io::stdout(),
+        )
+        .map_err(|error| Failure::Runtime(error.to_string())),
     }
 }
 

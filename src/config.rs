@@ -1,13 +1,12 @@
 //! What a server is told to be: plain values, checked before anything starts, no globals.
 
-mod duration;
 mod etcd;
 #[cfg(test)]
 mod tests;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-pub use duration::parse_duration;
+pub use crate::wire::duration::parse_duration;
 pub use etcd::{check_endpoint, parse_prefix};
 
 use crate::http::listener::Limits;

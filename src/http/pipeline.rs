@@ -205,7 +205,7 @@ fn timeout(info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status
     let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
         return Ok(Some(REQUEST_TIMEOUT));
     };
-    let asked = crate::config::parse_duration(text)
+    let asked = crate::wire::duration::parse_duration(text)
         .map_err(|error| Status::bad_request(format!("invalid timeout specified in the request URL - {error}")))?;
     let usable = asked > Duration::ZERO && asked < REQUEST_TIMEOUT;
     Ok(Some(if usable { asked } else { REQUEST_TIMEOUT }))
