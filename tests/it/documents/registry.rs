@@ -11,41 +11,9 @@ struct Anything;
 
 impl Strategy for Anything {}
 
-/// The two views of Organizations and Projects.
+/// The two views of Organizations and Projects, as they are served.
 pub(super) fn tenancy() -> Registry {
-    let organization = kind("Organization", false, organization_schema("Organization"));
-    let project = kind("Project", true, organization_schema("Project"));
-    let view = |group: &str, kind: &Arc<Kind>, short_name: Option<&str>, access| {
-        Arc::new(Resource {
-            group_version: GroupVersion::new(group, "v1alpha1"),
-            stored: Arc::clone(kind),
-            short_names: short_name.into_iter().map(str::to_owned).collect(),
-            categories: Vec::new(),
-            access,
-            status_subresource: access == Access::Unfiltered,
-        })
-    };
-    let (filtered, unfiltered) = ("apiserver.bulward.io", "storage.bulward.io");
-    Registry {
-        groups: vec![
-            Group {
-                name: filtered.to_owned(),
-                priority: 2000,
-                resources: vec![
-                    view(filtered, &organization, None, Access::Filtered),
-                    view(filtered, &project, None, Access::Filtered),
-                ],
-            },
-            Group {
-                name: unfiltered.to_owned(),
-                priority: 1000,
-                resources: vec![
-                    view(unfiltered, &organization, Some("iorg"), Access::Unfiltered),
-                    view(unfiltered, &project, Some("iprj"), Access::Unfiltered),
-                ],
-            },
-        ],
-    }
+    bulward::groups::registry(&bulward::groups::Options::default())
 }
 
 /// The CustomResourceDefinitions that kube-apiserver described in `upstream/`: gadgets with a status, clusterwides without.
