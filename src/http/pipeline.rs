@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use super::request_info::RequestInfo;
 use super::respond;
 use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
+use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::negotiate;
 use crate::wire::options::Query;
@@ -117,14 +119,17 @@ impl Pipeline {
         let labels = Labels::of(&info, &query, self.route.serves(&info));
         let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
 
+        let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
+        let long_running = info.is_long_running();
+        let mut user = String::new();
         let mut headers = parts.headers;
         let result = async {
             let limit = timeout(&info, &query)?;
-            let user = self.authenticate(&mut headers, peer).await?;
-            if let Err(denied) = self.authorize(&user, &info).await {
+            let caller = self.authenticate(&mut headers, peer).await?;
+            user.clone_from(&caller.name);
+            if let Err(denied) = self.authorize(&caller, &info).await {
                 return Ok(denied.unwrap_or_else(|status| respond::status(&status, pretty)));
             }
-            tracing::debug!(user = user.name, verb = info.verb, path = info.path, "authorized");
             let authorized = Authorized {
                 method: parts.method,
                 path: parts.uri.path().to_owned(),
@@ -132,7 +137,7 @@ impl Pipeline {
                 raw_query,
                 query,
                 headers,
-                user,
+                user: caller,
                 body,
                 pretty,
                 drain: peer.drain.clone(),
@@ -145,28 +150,52 @@ impl Pipeline {
                     .unwrap_or_else(|_| timed_out())),
             }
         };
-        let response = result
+        let mut response = result
             .await
             .unwrap_or_else(|status: Status| respond::status(&status, pretty));
         let bytes = http_body::Body::size_hint(response.body()).exact();
         self.metrics
             .request(&labels.get(), response.status(), started.elapsed(), bytes);
-        tracing::debug!(code = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        let code = response.status().as_u16();
+        tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
+        if long_running && code == 200 {
+            let present = self.metrics.long_running(&labels.get());
+            // The guard goes when the body does.
+            response = response.map(|body| {
+                let guarded = body.map_frame(move |frame| {
+                    let _ = &present;
+                    frame
+                });
+                guarded.boxed_unsync()
+            });
+        }
         response
     }
 
     async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer) -> Result<UserInfo, Status> {
+        let started = Instant::now();
         let mut credentials = Credentials {
             headers,
             certificates: &peer.certificates,
         };
-        self.authenticator.authenticate(&mut credentials).await
+        let result = self.authenticator.authenticate(&mut credentials).await;
+        let outcome = if result.is_ok() { "success" } else { "failure" };
+        self.metrics.authentication(outcome, started.elapsed());
+        result
     }
 
     /// A refusal is a Status, or a finished response where no decision could be had.
     async fn authorize(&self, user: &UserInfo, info: &RequestInfo) -> Result<(), Result<Response<Body>, Status>> {
+        let started = Instant::now();
         let attributes = info.attributes();
-        match self.authorizer.authorize(user, &attributes).await {
+        let decision = self.authorizer.authorize(user, &attributes).await;
+        let outcome = match &decision {
+            Ok(Decision::Allow { .. }) => "allowed",
+            Ok(Decision::Deny { .. }) => "denied",
+            Err(_) => "error",
+        };
+        self.metrics.authorization(outcome, started.elapsed());
+        match decision {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => {
                 let mut response = respond::status(&attributes.forbidden(user, &reason), false);
