@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::wire::names::GroupVersion;
 
 fn list(query: &str) -> Result<ListOptions, Status> {
     ListOptions::decode(&Query::parse(query))
@@ -201,6 +200,35 @@ fn patches_validate_their_options() {
 }
 
 #[test]
+fn durations_are_read_as_go_does() {
+    use std::time::Duration;
+    for (text, expected) in [
+        ("0", Duration::ZERO),
+        ("30s", Duration::from_secs(30)),
+        ("1m30.5s", Duration::from_millis(90_500)),
+        ("+1h", Duration::from_secs(3600)),
+        (".5s", Duration::from_millis(500)),
+        ("1.s", Duration::from_secs(1)),
+        ("3us", Duration::from_micros(3)),
+        ("3µs", Duration::from_micros(3)),
+        ("7ns", Duration::from_nanos(7)),
+        ("-5s", Duration::ZERO),
+    ] {
+        assert_eq!(parse_duration(text), Ok(expected), "{text}");
+    }
+    for (text, why) in [
+        ("", "time: invalid duration \"\""),
+        ("bogus", "time: invalid duration \"bogus\""),
+        ("5", "time: missing unit in duration \"5\""),
+        ("5x", "time: unknown unit \"x\" in duration \"5x\""),
+        (".s", "time: invalid duration \".s\""),
+        ("99999999999h", "time: invalid duration \"99999999999h\""),
+    ] {
+        assert_eq!(parse_duration(text), Err(why.to_owned()), "{text}");
+    }
+}
+
+#[test]
 fn managers_come_from_the_user_agent() {
     assert_eq!(manager_from_user_agent("kubectl/v1.32 (linux)"), "kubectl");
     assert_eq!(manager_from_user_agent("a\tb\u{200b}c"), "abc");
@@ -244,8 +272,7 @@ fn deletions_are_read_from_the_query() {
 
 #[test]
 fn deletions_are_read_from_the_body() {
-    let own = GroupVersion::new("apiserver.bulward.io", "v1alpha1");
-    let read = |body: serde_json::Value| DeleteOptions::from_body(&body, &own);
+    let read = |body: serde_json::Value| DeleteOptions::from_body(&body);
     assert_eq!(read(json!({})), Ok(DeleteOptions::default()));
     for version in ["v1", "meta.k8s.io/v1", "apiserver.bulward.io/v1alpha1"] {
         let body = json!({"kind": "DeleteOptions", "apiVersion": version, "orphanDependents": false, "dryRun": ["All"],
