@@ -2,7 +2,20 @@
 
 use async_trait::async_trait;
 
-use crate::wire::{status::Status, user::UserInfo};
+use crate::wire::user::UserInfo;
+
+mod forbidden;
+mod local;
+mod masters;
+mod paths;
+mod subject_access;
+mod union;
+
+pub use local::Local;
+pub use masters::Masters;
+pub use paths::{AlwaysAllowPaths, PathError};
+pub use subject_access::{AccessOptions, ClusterAccessReviewer, SubjectAccessReviewAuthorizer, SubjectAccessReviewer};
+pub use union::Union;
 
 /// What is to be decided (k8s.io/apiserver pkg/authorization/authorizer Attributes).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,10 +72,16 @@ pub trait Authorizer: Send + Sync + 'static {
     async fn authorize(&self, user: &UserInfo, attributes: &Attributes) -> Result<Decision, String>;
 }
 
-impl Attributes {
-    /// The 403 that a denial turns into (k8s.io/apiserver pkg/endpoints/handlers/responsewriters/errors.go Forbidden).
-    pub fn forbidden(&self, user: &UserInfo, reason: &str) -> Status {
-        let _ = (user, reason);
-        unreachable!("replaced with its authorizer")
+// === impl Decision ===
+
+impl Decision {
+    /// Go on, for no reason worth telling.
+    pub fn allow() -> Self {
+        Self::Allow { reason: String::new() }
+    }
+
+    /// 403, for no reason worth telling.
+    pub fn deny() -> Self {
+        Self::Deny { reason: String::new() }
     }
 }

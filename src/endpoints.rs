@@ -1,1 +1,85 @@
-//! To be written.
+//! One file a verb, and the documents that say which verbs there are.
+
+pub mod create;
+pub mod delete;
+pub mod delete_collection;
+pub mod discovery;
+pub mod encode;
+pub mod get;
+pub mod input;
+pub mod list;
+pub mod openapi;
+pub mod patch;
+pub mod router;
+pub mod rows;
+pub mod update;
+pub mod version;
+pub mod watch;
+
+use std::sync::Arc;
+
+use crate::rest::caller::{Caller, Target};
+use crate::rest::resource::Resource;
+use crate::rest::store::{Store, Written};
+use crate::visibility::KindId;
+use crate::watchcache::Snapshot;
+use crate::wire::json as go_json;
+use crate::wire::negotiate::Representation;
+use crate::wire::options::Query;
+
+pub use router::Router;
+
+/// A request for a resource, with everything that a verb needs to answer it.
+pub struct Call<'a> {
+    /// The store.
+    pub store: &'a Arc<Store>,
+    /// The resource as served.
+    pub resource: &'a Arc<Resource>,
+    /// Its stored kind.
+    pub kind: KindId,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The namespace in the path.
+    pub namespace: &'a str,
+    /// The name in the path.
+    pub name: &'a str,
+    /// Whether the request is about `/status`.
+    pub status: bool,
+    /// The query.
+    pub query: &'a Query,
+    /// How the response is to be written.
+    pub representation: &'a Representation,
+    /// Whether JSON is to be indented.
+    pub pretty: bool,
+}
+
+impl Call<'_> {
+    /// What the request is about.
+    pub fn target(&self) -> Target<'_> {
+        Target {
+            resource: self.resource,
+            kind: self.kind,
+            caller: self.caller,
+            namespace: self.namespace,
+            name: self.name,
+        }
+    }
+
+    /// What stands before every object of this view.
+    pub fn head(&self) -> Vec<u8> {
+        let mut head = b"{\"apiVersion\":".to_vec();
+        go_json::append(&mut head, &self.resource.group_version.to_string());
+        head.extend_from_slice(b",\"kind\":");
+        go_json::append(&mut head, &self.resource.stored.kind);
+        head.push(b',');
+        head
+    }
+
+    /// What a write answers with, for the encoder.
+    fn shown<'a>(&self, written: &'a Written, snapshot: &Snapshot) -> encode::Shown<'a> {
+        encode::Shown {
+            role: self.store.role(&self.target(), &written.object, snapshot),
+            object: &written.object,
+        }
+    }
+}

@@ -1,1 +1,11 @@
-//! To be written.
+//! From the socket to the request and back: everything about HTTP that is not about any one verb.
+
+pub mod body;
+pub mod health;
+mod labels;
+pub mod listener;
+pub mod pipeline;
+pub mod request_info;
+pub mod respond;
+pub mod shutdown;
+pub mod tls;

@@ -21,6 +21,8 @@ pub mod visibility;
 
 pub mod storage;
 
+pub mod cluster;
+
 pub mod certs;
 pub mod telemetry;
 pub mod wire;

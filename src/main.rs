@@ -1,1 +1,8 @@
-fn main() {}
+//! The `bulward` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bulward::http::tls::install_provider();
+    bulward::cli::main()
+}

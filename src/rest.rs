@@ -1,3 +1,10 @@
 //! What the verbs mean: descriptors of resources, and the generic store behind all of them.
 
+pub mod caller;
+pub mod claim;
+pub mod metadata;
 pub mod resource;
+pub mod store;
+
+pub use caller::{Caller, Target};
+pub use store::Store;

@@ -3,9 +3,13 @@
 //! A revision is a number that grows with every committed transaction; all changes of one transaction share it.
 //! Keys are relative (`organizations/acme`, `projects/acme/web`); an implementation adds its own prefix.
 
+mod check;
 pub mod embedded;
 pub mod etcd;
+mod feed;
 pub mod memory;
+
+pub use check::{MAX_OPERATIONS, MAX_TRANSACTION_BYTES};
 
 use async_trait::async_trait;
 use bytes::Bytes;

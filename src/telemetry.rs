@@ -1,1 +1,4 @@
-//! To be written.
+//! What a running server tells about itself: logs and metrics.
+
+pub mod logging;
+pub mod metrics;

@@ -1,6 +1,7 @@
 //! The Kubernetes vocabulary: names, objects, options, selectors, errors. Pure values, no I/O, no dependency on any other module.
 
 pub mod body;
+pub mod duration;
 pub mod json;
 pub mod meta;
 pub mod names;

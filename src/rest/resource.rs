@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::visibility::Facts;
 use crate::wire::names::{GroupKind, GroupResource, GroupVersion};
 use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{NameRule, name_is_dns_subdomain};
 
 /// A kind as it is stored. Several [`Resource`]s may serve it.
 pub struct Kind {
@@ -52,11 +53,21 @@ pub enum Edge {
 
 /// What happens to an object on its way into the store (k8s.io/apiserver pkg/registry/rest RESTCreateStrategy, RESTUpdateStrategy).
 pub trait Strategy: Send + Sync + 'static {
-    /// Fills defaults; runs before validation, for creates and updates alike.
+    /// What a new object may be called.
+    fn name_rule(&self) -> NameRule {
+        name_is_dns_subdomain
+    }
+
+    /// Fills defaults; runs before validation, for every write.
     fn default(&self, _object: &mut Value) {}
 
-    /// What is wrong with an object; the schema's own demands are checked before.
+    /// What is wrong with an object apart from its status; the schema's own demands are checked before.
     fn validate(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with an object's status, when the status is written.
+    fn validate_status(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
     }
 
@@ -164,6 +175,17 @@ impl Registry {
         resources.find(|one| one.group_version.version == version && one.stored.plural == plural)
     }
 
+    /// The stored kinds, each once, in the order in which they are first served.
+    pub fn kinds(&self) -> Vec<Arc<Kind>> {
+        let mut kinds: Vec<Arc<Kind>> = Vec::new();
+        for resource in self.resources() {
+            if !kinds.iter().any(|kind| Arc::ptr_eq(kind, &resource.stored)) {
+                kinds.push(resource.stored.clone());
+            }
+        }
+        kinds
+    }
+
     /// Every resource of every group.
     pub fn resources(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.groups.iter().flat_map(|group| &group.resources)
@@ -184,6 +206,13 @@ impl Group {
 }
 
 impl Resource {
+    /// A stored object as this view shows it.
+    pub fn complete(&self, mut object: Value) -> Value {
+        object["apiVersion"] = self.group_version.to_string().into();
+        object["kind"] = self.stored.kind.clone().into();
+        object
+    }
+
     /// `organizations.apiserver.bulward.io`.
     pub fn group_resource(&self) -> GroupResource {
         GroupResource {
@@ -204,5 +233,33 @@ impl Resource {
 impl fmt::Debug for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.group_version, self.stored.plural)
+    }
+}
+
+/// The structural schema of a Rust type: everything inlined, nothing but OpenAPI v3.
+pub fn schema_of<T: schemars::JsonSchema>() -> Value {
+    let settings = schemars::generate::SchemaSettings::openapi3().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    tidy(&mut schema);
+    schema
+}
+
+/// Removes what JSON Schema knows and Kubernetes' structural schemas do not: titles, and defaults that only mirror
+/// Rust's `Default`.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            let is_schema = members.get("type").is_some_and(Value::is_string);
+            if is_schema {
+                members.remove("title");
+                members.remove("default");
+            }
+            members.values_mut().for_each(tidy);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        _ => {}
     }
 }

@@ -3,13 +3,11 @@
 //! Follows k8s.io/apimachinery pkg/apis/meta/{v1,internalversion} conversion, defaults and validation.
 
 mod delete;
-mod duration;
 mod list;
 mod query;
 mod write;
 
 pub use delete::{DeleteOptions, Preconditions, Propagation};
-pub use duration::parse_duration;
 pub use list::{GetOptions, ListOptions, VersionMatch, parse_resource_version};
 pub use query::Query;
 pub use write::{

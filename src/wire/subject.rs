@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::user::UserInfo;
 
-/// A subject as RBAC spells it (`rbac.authorization.k8s.io/v1` Subject).
+/// Subject names users, a group or a service account, as RBAC does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
@@ -15,6 +15,7 @@ pub struct Subject {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub api_group: String,
     /// Kind of the subject: User, Group or ServiceAccount.
+    #[schemars(extend("enum" = ["Group", "ServiceAccount", "User"]))]
     pub kind: String,
     /// Name of the subject. Any characters are allowed.
     pub name: String,

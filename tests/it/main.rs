@@ -1,1 +1,11 @@
-//! tests
+//! The one integration-test binary: real sockets, real stores, a real control plane.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod documents;
+mod harness;
+mod identity;
+mod layering;
+mod serving;
+mod source;
+mod storage;
+mod tidy;

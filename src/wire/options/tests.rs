@@ -200,35 +200,6 @@ fn patches_validate_their_options() {
 }
 
 #[test]
-fn durations_are_read_as_go_does() {
-    use std::time::Duration;
-    for (text, expected) in [
-        ("0", Duration::ZERO),
-        ("30s", Duration::from_secs(30)),
-        ("1m30.5s", Duration::from_millis(90_500)),
-        ("+1h", Duration::from_secs(3600)),
-        (".5s", Duration::from_millis(500)),
-        ("1.s", Duration::from_secs(1)),
-        ("3us", Duration::from_micros(3)),
-        ("3µs", Duration::from_micros(3)),
-        ("7ns", Duration::from_nanos(7)),
-        ("-5s", Duration::ZERO),
-    ] {
-        assert_eq!(parse_duration(text), Ok(expected), "{text}");
-    }
-    for (text, why) in [
-        ("", "time: invalid duration \"\""),
-        ("bogus", "time: invalid duration \"bogus\""),
-        ("5", "time: missing unit in duration \"5\""),
-        ("5x", "time: unknown unit \"x\" in duration \"5x\""),
-        (".s", "time: invalid duration \".s\""),
-        ("99999999999h", "time: invalid duration \"99999999999h\""),
-    ] {
-        assert_eq!(parse_duration(text), Err(why.to_owned()), "{text}");
-    }
-}
-
-#[test]
 fn managers_come_from_the_user_agent() {
     assert_eq!(manager_from_user_agent("kubectl/v1.32 (linux)"), "kubectl");
     assert_eq!(manager_from_user_agent("a\tb\u{200b}c"), "abc");

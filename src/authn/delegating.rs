@@ -1,0 +1,104 @@
+//! Front proxy, client certificate, token, in this order; the first that succeeds wins.
+//!
+//! k8s.io/apiserver pkg/authentication/authenticatorfactory/delegating.go, pkg/endpoints/filters/authentication.go.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::AUTHORIZATION;
+use rustls_pki_types::UnixTime;
+
+use super::{
+    Authenticator, Credentials, Rejection, request_header,
+    token::{Bearer, TokenAuthenticator},
+    trust::{Trust, TrustBundle},
+    x509,
+};
+use crate::wire::{
+    status::Status,
+    user::{ANONYMOUS, GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED, UserInfo},
+};
+
+/// Tells callers by certificates that we verify and by tokens that the cluster reviews.
+#[derive(Debug)]
+pub struct DelegatingAuthenticator {
+    trust: Arc<TrustBundle>,
+    tokens: Option<TokenAuthenticator>,
+}
+
+impl DelegatingAuthenticator {
+    /// Without `tokens`, no token is valid.
+    pub fn new(trust: Arc<TrustBundle>, tokens: Option<TokenAuthenticator>) -> Self {
+        Self { trust, tokens }
+    }
+
+    /// Stricter than Go's in one point: a credential that nothing here can judge (a certificate without any authority
+    /// known, one that names nobody, a token without a cluster to review it) is not valid, where Go takes its bearer
+    /// for anonymous.
+    async fn identify(&self, trust: &Trust, credentials: &Credentials<'_>) -> Result<UserInfo, Vec<Rejection>> {
+        let (headers, chain) = (&*credentials.headers, credentials.certificates);
+        let now = UnixTime::now();
+        let mut rejections = Vec::new();
+        let mut attempt = |outcome: Result<Option<UserInfo>, Rejection>| match outcome {
+            Ok(user) => user,
+            Err(rejection) => {
+                rejections.push(rejection);
+                None
+            }
+        };
+        if let Some(proxy) = &trust.request_header
+            && let Some(user) = attempt(request_header::authenticate(proxy, headers, chain, now))
+        {
+            return Ok(user);
+        }
+        if let Some(user) = attempt(x509::authenticate(&trust.client_ca, chain, now)) {
+            return Ok(user);
+        }
+        if let Some(tokens) = &self.tokens
+            && let Some(user) = attempt(tokens.authenticate(headers).await)
+        {
+            return Ok(user);
+        }
+        let tried = !chain.is_empty() || matches!(Bearer::parse(headers), Bearer::Token(_) | Bearer::Malformed);
+        if tried {
+            return Err(rejections);
+        }
+        Ok(UserInfo::anonymous())
+    }
+}
+
+#[async_trait]
+impl Authenticator for DelegatingAuthenticator {
+    async fn authenticate(&self, credentials: &mut Credentials<'_>) -> Result<UserInfo, Status> {
+        let trust = self.trust.current();
+        let outcome = self.identify(&trust, credentials).await;
+        credentials.headers.remove(AUTHORIZATION);
+        let configured = trust.request_header.as_ref().map(|proxy| &proxy.headers);
+        request_header::remove(credentials.headers, configured);
+        match outcome {
+            Ok(user) => Ok(authenticated(user)),
+            Err(rejections) => {
+                let reasons: Vec<String> = rejections.iter().map(ToString::to_string).collect();
+                let mut status = Status::unauthorized();
+                status.internal = Some(if reasons.is_empty() {
+                    "nothing here can judge the credentials".to_owned()
+                } else {
+                    reasons.join("; ")
+                });
+                Err(status)
+            }
+        }
+    }
+}
+
+/// Adds the group of everybody who is somebody (pkg/authentication/group/authenticated_group_adder.go).
+fn authenticated(mut user: UserInfo) -> UserInfo {
+    let known = user.name == ANONYMOUS || user.in_group(GROUP_AUTHENTICATED) || user.in_group(GROUP_UNAUTHENTICATED);
+    if !known {
+        user.groups.push(GROUP_AUTHENTICATED.to_owned());
+    }
+    user
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! A set of certificate authorities that client certificates are verified against.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use rustls::{
+    RootCertStore,
+    crypto::aws_lc_rs,
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use rustls_pki_types::{CertificateDer, UnixTime, pem::PemObject};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::TrustError;
+use crate::authn::Rejection;
+
+/// Certificate authorities; cheap to clone.
+#[derive(Clone, Default)]
+pub struct CaPool {
+    authorities: Vec<Arc<Authority>>,
+}
+
+/// One verifier for each authority, since the verifier itself has no regard for an authority's own expiry, which Go's
+/// does have.
+struct Authority {
+    der: CertificateDer<'static>,
+    not_before: UnixTime,
+    not_after: UnixTime,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+// === impl CaPool ===
+
+impl CaPool {
+    /// Reads PEM blocks, of which those that are not certificates are skipped. No certificate, or one that cannot be
+    /// read, is an error (as k8s.io/client-go util/cert ParseCertsPEM has it); `origin` opens its message.
+    pub fn from_pem(origin: &str, pem: &[u8]) -> Result<Self, TrustError> {
+        let bad = |reason: String| TrustError::Certificates {
+            origin: origin.to_owned(),
+            reason,
+        };
+        let mut pool = Self::default();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let der = certificate.map_err(|error| bad(format!("bad PEM: {error}")))?;
+            let authority = Authority::new(der).map_err(bad)?;
+            pool.push(Arc::new(authority));
+        }
+        if pool.is_empty() {
+            return Err(bad("holds no PEM certificate".to_owned()));
+        }
+        Ok(pool)
+    }
+
+    /// Whether there is no authority, so that no certificate can be valid.
+    pub fn is_empty(&self) -> bool {
+        self.authorities.is_empty()
+    }
+
+    /// All authorities of both.
+    pub fn union(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        for authority in &other.authorities {
+            all.push(authority.clone());
+        }
+        all
+    }
+
+    /// Whether both hold the same authorities in the same order.
+    pub fn same(&self, other: &Self) -> bool {
+        let ders = |pool: &Self| pool.authorities.iter().map(|one| one.der.clone()).collect::<Vec<_>>();
+        ders(self) == ders(other)
+    }
+
+    /// Verifies that `chain` (leaf first) leads to one of the authorities, that nothing in it is expired at `now`, and
+    /// that the leaf may be used by clients.
+    pub fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Rejection> {
+        let Some((leaf, intermediates)) = chain.split_first() else {
+            return Err(Rejection::Certificate("none presented".to_owned()));
+        };
+        let mut failure = None;
+        for authority in &self.authorities {
+            if now < authority.not_before || now > authority.not_after {
+                continue;
+            }
+            match authority.verifier.verify_client_cert(leaf, intermediates, now) {
+                Ok(_) => return Ok(()),
+                // An authority that did issue the certificate has the more telling objection.
+                Err(error) if failure.is_none() || !is_unknown_issuer(&error) => failure = Some(error),
+                Err(_) => {}
+            }
+        }
+        let reason = failure.map_or_else(
+            || "no authority to verify it with".to_owned(),
+            |error| error.to_string(),
+        );
+        Err(Rejection::Certificate(reason))
+    }
+
+    fn push(&mut self, authority: Arc<Authority>) {
+        if !self.authorities.iter().any(|own| own.der == authority.der) {
+            self.authorities.push(authority);
+        }
+    }
+}
+
+impl fmt::Debug for CaPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CaPool({})", self.authorities.len())
+    }
+}
+
+fn is_unknown_issuer(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)
+    )
+}
+
+// === impl Authority ===
+
+impl Authority {
+    fn new(der: CertificateDer<'static>) -> Result<Self, String> {
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("bad certificate: {error}"))?;
+        let validity = parsed.validity();
+        let (not_before, not_after) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(der.clone())
+            .map_err(|error| format!("bad certificate: {error}"))?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| format!("bad certificate: {error}"))?;
+        Ok(Self {
+            der,
+            not_before,
+            not_after,
+            verifier,
+        })
+    }
+}
+
+/// Seconds since 1970; times before that count as 1970.
+fn at(timestamp: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(timestamp).unwrap_or(0)))
+}

@@ -1,0 +1,65 @@
+//! The serving certificate that a server makes for itself when it is given none.
+
+use std::{
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use super::{Authority, Error, Facts, Leaf, Pair, RENEW_BEFORE, covers, files};
+
+/// A serving certificate on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServingFiles {
+    /// The certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The authority that clients are to trust.
+    pub authority: PathBuf,
+}
+
+/// Keeps a serving certificate for `names` (DNS names, IP addresses) in `folder`: `bulward.crt`, `bulward.key`, and the
+/// authority `ca.crt`, `ca.key` that issued it. What is there and good for these names for another thirty days is
+/// reused; the authority outlives the certificates, so that clients need to be told once.
+///
+/// # Errors
+/// When the folder cannot be written, or holds something else under these names.
+pub fn self_signed_serving(folder: &Path, names: &[String]) -> Result<ServingFiles, Error> {
+    files::private_folder(folder)?;
+    let authority = Authority::load_or_create(folder, "bulward-ca")?;
+    let serving = ServingFiles {
+        certificate: folder.join("bulward.crt"),
+        key: folder.join("bulward.key"),
+        authority: folder.join("ca.crt"),
+    };
+    let leaf = Leaf::server(names);
+    keep(&authority, &leaf, &serving.certificate, &serving.key)?;
+    Ok(serving)
+}
+
+/// Issues `leaf` into the two files unless a pair is there that does for it. Answers the pair.
+pub(crate) fn keep(authority: &Authority, leaf: &Leaf, certificate: &Path, key: &Path) -> Result<Pair, Error> {
+    if let Some(pair) = Pair::load(certificate, key)? {
+        match reusable(&pair, authority, leaf) {
+            Ok(()) => return Ok(pair),
+            Err(why) => tracing::info!(path = %certificate.display(), %why, "certificate made anew"),
+        }
+    }
+    let pair = authority.issue(leaf)?;
+    pair.save(certificate, key)?;
+    Ok(pair)
+}
+
+fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf) -> Result<(), String> {
+    let facts = Facts::parse(&pair.certificate_pem)?;
+    let key = rcgen::KeyPair::from_pem(&pair.key_pem).map_err(|error| error.to_string())?;
+    if facts.public_key != rcgen::PublicKeyData::subject_public_key_info(&key) {
+        return Err("the key is of another certificate".to_owned());
+    }
+    if (&facts.common_name, &facts.organizations) != (&leaf.common_name, &leaf.organizations) {
+        return Err("it names another subject".to_owned());
+    }
+    let authority = authority.certificate_pem();
+    let time = SystemTime::now() + RENEW_BEFORE;
+    covers(&pair.certificate_pem, authority, leaf.usage, &leaf.names, time)
+}

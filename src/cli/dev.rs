@@ -1,0 +1,149 @@
+//! `bulward dev`: everything in one process and one folder, with users to try it as.
+
+mod folder;
+mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{Failure, apiserver, listen, signals};
+use crate::{
+    config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
+    http::{listener::Limits, shutdown::Shutdown},
+    server,
+};
+use folder::Folder;
+
+/// The flags.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Port to serve HTTPS on; 0 for any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 6443, env = "BULWARD_SECURE_PORT")]
+    secure_port: u16,
+    /// Folder for objects, certificates and kubeconfigs; made if need be, all of it is kept
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "./bulward-data",
+        env = "BULWARD_DATA_DIR"
+    )]
+    data_dir: PathBuf,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), env = "BULWARD_BIND_ADDRESS")]
+    bind_address: IpAddr,
+}
+
+/// Serves until a signal comes; says what to try as soon as it does.
+pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
+    let listener = listen(arguments.bind_address, arguments.secure_port).await?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| Failure::Runtime(format!("cannot listen: {error}")))?;
+    let address = reachable(bound);
+    let folder = Folder::prepare(&arguments.data_dir, arguments.bind_address, address)
+        .map_err(|error| Failure::Runtime(format!("data folder: {error}")))?;
+    let config = config(&arguments, bound, &folder);
+    let shutdown = Shutdown::new();
+    signals::follow(shutdown.clone(), config.serving.shutdown_delay)?;
+
+    let welcome = async {
+        if let Err(error) = sample::when_ready(&folder).await {
+            tracing::warn!(%error, "the sample is not complete");
+        }
+        // Somebody who does not want to read it (a closed pipe) still wants the server.
+        let _ = io::stdout().write_all(greeting(&arguments.data_dir, address).as_bytes());
+        std::future::pending().await
+    };
+    tokio::select! {
+        served = server::run(config, listener, shutdown) => {
+            served.map_err(|error| Failure::Runtime(error.to_string()))
+        }
+        never = welcome => never,
+    }
+}
+
+fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
+    Apiserver {
+        serving: Serving {
+            bind_address: bound.ip(),
+            port: bound.port(),
+            certificate: Certificate::Files {
+                certificate: folder.serving_certificate(),
+                key: folder.serving_key(),
+            },
+            certificate_refresh: apiserver::CERTIFICATE_REFRESH,
+            limits: Limits::default(),
+            shutdown_delay: Duration::ZERO,
+        },
+        storage: Storage::Embedded {
+            folder: arguments.data_dir.clone(),
+        },
+        cluster: Cluster::None,
+        authentication: Authentication {
+            cluster: Cluster::None,
+            skip_lookup: true,
+            tolerate_lookup_failure: false,
+            token_cache_ttl: Duration::ZERO,
+            client_ca_file: Some(folder.authority_certificate()),
+            request_header: RequestHeader::default(),
+        },
+        authorization: Authorization::Development,
+        // There are no controllers here to which a missing object means anything (visibility.md V16).
+        unfiltered_users: Vec::new(),
+        reserved_names: Vec::new(),
+    }
+}
+
+/// Where clients on this machine reach a server that is bound like this.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
+}
+
+fn greeting(data_dir: &Path, address: SocketAddr) -> String {
+    let kubectl = |user: &str| {
+        let path = data_dir.join(format!("{user}.kubeconfig"));
+        format!("kubectl --kubeconfig {}", quoted(&path.to_string_lossy()))
+    };
+    let (admin, alice, bob) = (kubectl("admin"), kubectl("alice"), kubectl("bob"));
+    let add_bob = r#"[{"op":"add","path":"/spec/owners/-","value":{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"bob"}}]"#;
+    format!(
+        "\
+Bulward serves on https://{address}; everything is kept in {data_dir}.
+
+Every caller sees just their own:
+  {alice} get organizations
+  {bob} get organizations
+
+Watch as bob, and let alice share hers from another terminal:
+  {bob} get organizations --watch
+  {alice} patch organization acme --type=json -p '{add_bob}'
+
+All of them, for administrators alone:
+  {admin} get organizations.storage.bulward.io
+
+Ctrl-C ends it.
+",
+        data_dir = data_dir.display()
+    )
+}
+
+/// As a shell wants it.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+:@%,".contains(c);
+    if text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

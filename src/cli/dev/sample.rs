@@ -1,0 +1,92 @@
+//! A few Organizations to look at, made once through the API by the users to whom they belong.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{Method, Request, Uri};
+use kube::{Client, Config};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde_json::{Value, json};
+
+use super::folder::Folder;
+
+/// How often readiness is asked for, and how long at most.
+const POLL: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const FILTERED: &str = "/apis/apiserver.bulward.io/v1alpha1/organizations";
+const UNFILTERED: &str = "/apis/storage.bulward.io/v1alpha1/organizations";
+
+/// The maker, the name, what it says of itself, and the owners.
+const SAMPLE: [(&str, &str, &str, &[&str]); 3] = [
+    ("alice", "acme", "Rockets and anvils", &["alice"]),
+    ("bob", "globex", "World domination", &["bob"]),
+    ("alice", "shared", "Owned by both", &["alice", "bob"]),
+];
+
+/// Waits until the server is ready, then makes the sample unless there is an Organization already.
+pub(super) async fn when_ready(folder: &Folder) -> Result<(), String> {
+    let admin = client(folder, "admin")?;
+    tokio::time::timeout(PATIENCE, ready(&admin))
+        .await
+        .map_err(|_| format!("not ready within {PATIENCE:?}, see /readyz?verbose"))?;
+    let stored = call(&admin, Method::GET, &format!("{UNFILTERED}?limit=1"), None).await?;
+    if stored["items"].as_array().is_some_and(|items| !items.is_empty()) {
+        return Ok(());
+    }
+    for (maker, name, description, owners) in SAMPLE {
+        let body = organization(name, description, owners);
+        call(&client(folder, maker)?, Method::POST, FILTERED, Some(&body)).await?;
+    }
+    Ok(())
+}
+
+async fn ready(admin: &Client) {
+    loop {
+        let request = Request::get("/readyz").body(Vec::new());
+        let request = request.expect("a constant request");
+        if admin.request_text(request).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn organization(name: &str, description: &str, owners: &[&str]) -> Value {
+    let owner = |name: &&str| json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name});
+    json!({
+        "apiVersion": "apiserver.bulward.io/v1alpha1",
+        "kind": "Organization",
+        "metadata": {"name": name},
+        "spec": {
+            "metadata": {"displayName": name, "description": description},
+            "owners": owners.iter().map(owner).collect::<Vec<_>>(),
+        },
+    })
+}
+
+async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{method} {path}: {error}");
+    let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    let request = Request::builder()
+        .method(&method)
+        .uri(path)
+        .header("content-type", "application/json");
+    let request = request.body(body).map_err(|error| failed(&error))?;
+    client.request(request).await.map_err(|error| failed(&error))
+}
+
+/// A client as one of the users. Not by the kubeconfig: reading one would look for a proxy in the environment.
+fn client(folder: &Folder, user: &str) -> Result<Client, String> {
+    let pair = folder.user(user).ok_or_else(|| format!("no certificate of {user}"))?;
+    let uri: Uri = format!("https://{}", folder.address)
+        .parse()
+        .map_err(|error| format!("{error}"))?;
+    let authority = CertificateDer::from_pem_slice(folder.authority.as_bytes()).map_err(|error| error.to_string())?;
+    let mut config = Config::new(uri);
+    config.root_cert = Some(vec![authority.to_vec()]);
+    config.auth_info.client_certificate_data = Some(BASE64_STANDARD.encode(&pair.certificate_pem));
+    config.auth_info.client_key_data = Some(BASE64_STANDARD.encode(&pair.key_pem).into());
+    config.default_retry = false;
+    Client::try_from(config).map_err(|error| error.to_string())
+}

@@ -1,0 +1,6 @@
+//! The cluster that we ask: clients of its kube-apiserver, and questions that a request has to wait for.
+
+mod client;
+pub mod webhook;
+
+pub use client::{ClusterError, client};

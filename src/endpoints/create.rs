@@ -1,0 +1,36 @@
+//! POST to a collection (k8s.io/apiserver pkg/endpoints/handlers/create.go).
+
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::{Call, encode, input};
+use crate::http::body::Body;
+use crate::http::respond;
+use crate::rest::store::WriteOptions;
+use crate::wire::meta;
+use crate::wire::options::CreateOptions;
+use crate::wire::status::Status;
+
+/// Stores a new object.
+pub async fn create(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+    let media = input::media_type(headers)?;
+    let bytes = input::read(body).await?;
+    let options = CreateOptions::decode(call.query)?;
+    let mut object = input::object(call, media, &bytes, options.field_validation)?;
+    let namespace = meta::namespace(&object.value);
+    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(message));
+    }
+    let write = WriteOptions {
+        dry_run: options.dry_run,
+        field_validation: options.field_validation,
+    };
+    let target = call.target();
+    let mut written = call.store.create(&target, object.value, &write).await?;
+    written.warnings.splice(0..0, object.warnings.drain(..));
+    let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
+    let mut response = encode::one(call, StatusCode::CREATED, &call.shown(&written, &snapshot))?;
+    respond::add_warnings(response.headers_mut(), &written.warnings);
+    Ok(response)
+}

@@ -1,0 +1,171 @@
+//! Discovery, the index of paths, and the routing of every other document that says what this server serves.
+//!
+//! All documents are derived from the [`Registry`] once, are the same for every caller, and never change while the server runs.
+
+mod accept;
+mod aggregated;
+mod answer;
+mod legacy;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, ETAG, VARY};
+use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use self::accept::Format;
+pub(in crate::endpoints) use self::accept::clauses;
+pub(in crate::endpoints) use self::answer::Tagged;
+pub use self::answer::{Answer, Conditions};
+use crate::endpoints::openapi::OpenApi;
+use crate::endpoints::version;
+use crate::rest::resource::Registry;
+use crate::wire::json as go_json;
+
+/// What discovery can be written as.
+const MEDIA_TYPES: [&str; 2] = ["application/json", "application/yaml"];
+
+/// What the documents say that the descriptors do not know.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Paths that others serve (`/metrics`, `/healthz`, `/healthz/ping` …), for the index.
+    pub paths: Vec<String>,
+    /// What `/apis` gives as the server's address; clients have long ceased to look at it.
+    pub server_address: String,
+}
+
+/// A request for a document.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Question<'a> {
+    /// The path, as sent.
+    pub path: &'a str,
+    /// The query without `?`; empty if there is none.
+    pub query: &'a str,
+    /// The `Accept` header.
+    pub accept: Option<&'a str>,
+    /// The conditional headers.
+    pub conditions: Conditions<'a>,
+    /// Whether to indent JSON (`?pretty`, or a browser asks); OpenAPI is never indented, `/version` and the index always are.
+    pub pretty: bool,
+}
+
+/// Every document, ready to be sent.
+pub struct Documents {
+    index: Bytes,
+    version: Bytes,
+    /// Legacy discovery by path, without a trailing slash.
+    legacy: BTreeMap<String, Value>,
+    aggregated: Value,
+    tagged: Tagged,
+    openapi: OpenApi,
+}
+
+// === impl Documents ===
+
+impl Documents {
+    /// Builds the documents for what `registry` describes.
+    pub fn new(registry: &Registry, surroundings: &Surroundings) -> Self {
+        let mut legacy = BTreeMap::new();
+        legacy.insert(
+            "/apis".to_owned(),
+            legacy::group_list(registry, &surroundings.server_address),
+        );
+        for group in &registry.groups {
+            legacy.insert(format!("/apis/{}", group.name), legacy::group(group));
+            for version in group.versions() {
+                let list = legacy::resource_list(registry, group, version);
+                legacy.insert(format!("/apis/{}/{version}", group.name), list);
+            }
+        }
+
+        let mut paths: Vec<&str> = legacy.keys().map(String::as_str).collect();
+        paths.extend(["/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"]);
+        paths.extend(surroundings.paths.iter().map(String::as_str));
+        paths.sort_unstable();
+        paths.dedup();
+
+        let aggregated = aggregated::list(registry);
+        Self {
+            index: go_json::to_vec_pretty(&json!({"paths": paths})).into(),
+            version: go_json::to_vec_pretty(&version::info()).into(),
+            tagged: Tagged::new(go_json::to_vec(&aggregated)),
+            openapi: OpenApi::new(registry, Timestamp::now()),
+            legacy,
+            aggregated,
+        }
+    }
+
+    /// The answer to a GET of `/`, `/index.html`, `/version`, and everything under `/apis` and `/openapi` that is a document; `None` for any other path.
+    pub fn respond(&self, question: &Question<'_>) -> Option<Answer> {
+        let path = question.path;
+        if path.starts_with("/openapi/") {
+            return self.openapi.respond(question);
+        }
+        match path {
+            "/" | "/index.html" => Some(Answer::ok("application/json", self.index.clone())),
+            "/version" | "/version/" => Some(Answer::ok("application/json", self.version.clone())),
+            _ => {
+                let path = path.strip_suffix('/').unwrap_or(path);
+                let value = self.legacy.get(path)?;
+                Some(self.discovery(value, path == "/apis", question))
+            }
+        }
+    }
+
+    /// The JSON list of paths: the body of `/`, and of the 404 for a path that nobody serves (`application/json`).
+    pub fn index_body(&self) -> Bytes {
+        self.index.clone()
+    }
+
+    fn discovery(&self, legacy: &Value, root: bool, question: &Question<'_>) -> Answer {
+        let Some(choice) = accept::choose(question.accept, root) else {
+            return Answer::not_acceptable(&MEDIA_TYPES);
+        };
+        let value = if choice.aggregated { &self.aggregated } else { legacy };
+        let content_type = match (choice.format, choice.aggregated) {
+            (Format::Json, false) => "application/json",
+            (Format::Yaml, false) => "application/yaml",
+            // The aggregator takes any other spelling for a server that knows legacy discovery only.
+            (Format::Json, true) => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            (Format::Yaml, true) => "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        };
+        let tag = |answer: Answer| {
+            answer
+                .with(ETAG, self.tagged.etag())
+                .with(VARY, HeaderValue::from_static("Accept"))
+                .with(CACHE_CONTROL, HeaderValue::from_static("public"))
+        };
+        // Compared as one string, as k8s.io/apiserver pkg/endpoints/discovery/aggregated/etag.go does.
+        if choice.aggregated
+            && question
+                .conditions
+                .if_none_match
+                .is_some_and(|known| self.tagged.etag() == known)
+        {
+            return tag(Answer::empty(StatusCode::NOT_MODIFIED));
+        }
+        let answer = Answer::ok(
+            content_type,
+            encode(value, choice.format, question.pretty || choice.pretty),
+        );
+        if choice.aggregated { tag(answer) } else { answer }
+    }
+}
+
+fn encode(value: &Value, format: Format, pretty: bool) -> Vec<u8> {
+    match format {
+        Format::Yaml => serde_saphyr::to_string(value)
+            .expect("a JSON value always is a YAML document")
+            .into_bytes(),
+        Format::Json if pretty => go_json::to_vec_pretty(value),
+        Format::Json => {
+            let mut body = go_json::to_vec(value);
+            body.push(b'\n');
+            body
+        }
+    }
+}

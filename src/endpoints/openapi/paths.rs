@@ -1,0 +1,389 @@
+//! The paths of the descriptors: which operations exist, what they take and what they answer.
+//!
+//! Descriptions, parameters and operation ids are those of k8s.io/apiserver pkg/endpoints/installer.go; media types and patch types are those of
+//! CustomResources (k8s.io/apiextensions-apiserver pkg/controller/openapi/builder/builder.go), since our kinds have no protobuf either and strategic
+//! merge patches are not served: were they listed, `kubectl apply` would send them.
+
+use super::meta::{self, group_version_kind};
+use super::operation::{Body, Operation, Path, Subject, identifier};
+use super::schema;
+use crate::rest::resource::{Group, Registry, Resource};
+
+const OBJECT: &[&str] = &["application/json", "application/yaml"];
+const LIST: &[&str] = &["application/json", "application/json;stream=watch", "application/yaml"];
+const EVENTS: &[&str] = &["application/json", "application/json;stream=watch"];
+const PATCH: &[&str] = &[
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+];
+
+const WRITE: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
+const LIST_OPTIONS: [&str; 10] = [
+    "allowWatchBookmarks",
+    "continue",
+    "fieldSelector",
+    "labelSelector",
+    "limit",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "timeoutSeconds",
+    "watch",
+];
+const DELETE_OPTIONS: [&str; 4] = ["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"];
+const DELETE_COLLECTION: [&str; 12] = [
+    "continue",
+    "dryRun",
+    "fieldSelector",
+    "gracePeriodSeconds",
+    "labelSelector",
+    "limit",
+    "orphanDependents",
+    "propagationPolicy",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "timeoutSeconds",
+];
+
+/// `/apis/`.
+pub(super) fn root(_: &Registry) -> Path {
+    document(
+        "/apis/".to_owned(),
+        "apis",
+        "getAPIVersions",
+        "get available API versions",
+        &meta::name("APIGroupList"),
+        OBJECT,
+    )
+}
+
+/// `/version/`.
+pub(super) fn version() -> Path {
+    let schema = "io.k8s.apimachinery.pkg.version.Info";
+    let description = "get the version information for this server";
+    document(
+        "/version/".to_owned(),
+        "version",
+        "getCodeVersion",
+        description,
+        schema,
+        &["application/json"],
+    )
+}
+
+/// `/apis/<group>/`.
+pub(super) fn group(group: &Group) -> Path {
+    let id = format!("get{}APIGroup", identifier(&group.name, true));
+    let tag = identifier(&group.name, false);
+    document(
+        format!("/apis/{}/", group.name),
+        &tag,
+        &id,
+        "get information of a group",
+        &meta::name("APIGroup"),
+        OBJECT,
+    )
+}
+
+/// `/apis/<group>/<version>/`.
+pub(super) fn group_version(group: &Group, version: &str) -> Path {
+    let path = format!("/apis/{}/{version}/", group.name);
+    let id = format!(
+        "get{}{}APIResources",
+        identifier(&group.name, true),
+        identifier(version, true)
+    );
+    let tag = format!("{}_{}", identifier(&group.name, false), identifier(version, false));
+    document(
+        path,
+        &tag,
+        &id,
+        "get available resources",
+        &meta::name("APIResourceList"),
+        OBJECT,
+    )
+}
+
+fn document(
+    path: String,
+    tag: &str,
+    id: &str,
+    description: &str,
+    schema: &str,
+    produces: &'static [&'static str],
+) -> Path {
+    let operation = Operation {
+        method: "get",
+        id: id.to_owned(),
+        tag: tag.to_owned(),
+        description: description.to_owned(),
+        parameters: Vec::new(),
+        body: None,
+        codes: &[200],
+        response: schema.to_owned(),
+        produces,
+        subject: None,
+    };
+    Path {
+        path,
+        parameters: Vec::new(),
+        operations: vec![operation],
+    }
+}
+
+/// All paths of a resource.
+pub(super) fn resource(resource: &Resource) -> Vec<Path> {
+    let maker = Maker { resource };
+    let kind = &resource.stored;
+    let base = format!("/apis/{}", resource.group_version);
+    let below = if kind.namespaced { "/namespaces/{namespace}" } else { "" };
+    let scope: &[&'static str] = if kind.namespaced { &["namespace"] } else { &[] };
+    let collection = format!("{base}{below}/{}", kind.plural);
+    let watched = format!("{base}/watch{below}/{}", kind.plural);
+    let path = |path: String, groups: &[&[&'static str]], operations| {
+        let mut parameters = groups.concat();
+        parameters.sort_unstable();
+        Path {
+            path,
+            parameters,
+            operations,
+        }
+    };
+
+    let mut paths = vec![
+        path(collection.clone(), &[scope, &["pretty"]], maker.collection()),
+        path(
+            format!("{collection}/{{name}}"),
+            &[scope, &["name", "pretty"]],
+            maker.item(),
+        ),
+        path(
+            watched.clone(),
+            &[scope, &["pretty"], &LIST_OPTIONS],
+            vec![maker.watch_list("", "List")],
+        ),
+        path(
+            format!("{watched}/{{name}}"),
+            &[scope, &["name", "pretty"], &LIST_OPTIONS],
+            vec![maker.watch()],
+        ),
+    ];
+    if resource.status_subresource {
+        paths.push(path(
+            format!("{collection}/{{name}}/status"),
+            &[scope, &["name", "pretty"]],
+            maker.status(),
+        ));
+    }
+    if kind.namespaced {
+        let options: [&[&'static str]; 2] = [&["pretty"], &LIST_OPTIONS];
+        let list = maker.list("ForAllNamespaces", Vec::new());
+        paths.push(path(format!("{base}/{}", kind.plural), &options, vec![list]));
+        let watch = maker.watch_list("ForAllNamespaces", "List");
+        paths.push(path(format!("{base}/watch/{}", kind.plural), &options, vec![watch]));
+    }
+    paths
+}
+
+struct Maker<'a> {
+    resource: &'a Resource,
+}
+
+impl Maker<'_> {
+    fn kind(&self) -> &str {
+        &self.resource.stored.kind
+    }
+
+    /// `verb` + group + version + `Namespaced`? + kind + `suffix`.
+    fn id(&self, verb: &str, suffix: &str) -> String {
+        let group_version = &self.resource.group_version;
+        let all_namespaces = suffix.ends_with("ForAllNamespaces");
+        let scope = if self.resource.stored.namespaced && !all_namespaces {
+            "Namespaced"
+        } else {
+            ""
+        };
+        let (verb, collection) = match verb {
+            "deleteCollection" => ("delete", "Collection"),
+            verb => (verb, ""),
+        };
+        let group = identifier(&group_version.group, true);
+        let version = identifier(&group_version.version, true);
+        format!("{verb}{group}{version}{collection}{scope}{}{suffix}", self.kind())
+    }
+
+    fn operation(&self, method: &'static str, action: &'static str, id: String, description: String) -> Operation {
+        let group_version = &self.resource.group_version;
+        let tag = format!(
+            "{}_{}",
+            identifier(&group_version.group, false),
+            identifier(&group_version.version, false)
+        );
+        Operation {
+            method,
+            id,
+            tag,
+            description,
+            parameters: Vec::new(),
+            body: None,
+            codes: &[200],
+            response: schema::name(self.resource),
+            produces: OBJECT,
+            subject: Some(Subject {
+                kind: self.kind().to_owned(),
+                action,
+                group_version_kind: group_version_kind(group_version, self.kind()),
+            }),
+        }
+    }
+
+    fn list(&self, suffix: &str, parameters: Vec<&'static str>) -> Operation {
+        let description = format!("list or watch objects of kind {}", self.kind());
+        Operation {
+            parameters,
+            response: schema::list_name(self.resource),
+            produces: LIST,
+            ..self.operation("get", "list", self.id("list", suffix), description)
+        }
+    }
+
+    fn object_body(&self) -> Option<Body> {
+        Some(Body {
+            schema: schema::name(self.resource),
+            required: true,
+            consumes: OBJECT,
+        })
+    }
+
+    fn collection(&self) -> Vec<Operation> {
+        let kind = self.kind();
+        let create = Operation {
+            parameters: WRITE.to_vec(),
+            body: self.object_body(),
+            codes: &[200, 201, 202],
+            ..self.operation(
+                "post",
+                "post",
+                self.id("create", ""),
+                format!("create {} {kind}", article(kind)),
+            )
+        };
+        let delete_collection = Operation {
+            parameters: DELETE_COLLECTION.to_vec(),
+            body: delete_options(),
+            response: meta::name("Status"),
+            ..self.operation(
+                "delete",
+                "deletecollection",
+                self.id("deleteCollection", ""),
+                format!("delete collection of {kind}"),
+            )
+        };
+        vec![self.list("", LIST_OPTIONS.to_vec()), create, delete_collection]
+    }
+
+    fn item(&self) -> Vec<Operation> {
+        let kind = self.kind();
+        let delete = Operation {
+            parameters: DELETE_OPTIONS.to_vec(),
+            body: delete_options(),
+            codes: &[200, 202],
+            response: meta::name("Status"),
+            ..self.operation(
+                "delete",
+                "delete",
+                self.id("delete", ""),
+                format!("delete {} {kind}", article(kind)),
+            )
+        };
+        let mut operations = self.read_and_write("", "");
+        operations.push(delete);
+        operations
+    }
+
+    fn status(&self) -> Vec<Operation> {
+        self.read_and_write("Status", "status of ")
+    }
+
+    fn read_and_write(&self, suffix: &str, of: &str) -> Vec<Operation> {
+        let kind = self.kind();
+        let read = Operation {
+            parameters: vec!["resourceVersion"],
+            ..self.operation(
+                "get",
+                "get",
+                self.id("read", suffix),
+                format!("read {of}the specified {kind}"),
+            )
+        };
+        let replace = Operation {
+            parameters: WRITE.to_vec(),
+            body: self.object_body(),
+            codes: &[200, 201],
+            ..self.operation(
+                "put",
+                "put",
+                self.id("replace", suffix),
+                format!("replace {of}the specified {kind}"),
+            )
+        };
+        let patch = Operation {
+            parameters: vec!["dryRun", "fieldManagerOfPatch", "fieldValidation", "force"],
+            body: Some(Body {
+                schema: meta::name("Patch"),
+                required: true,
+                consumes: PATCH,
+            }),
+            codes: &[200, 201],
+            ..self.operation(
+                "patch",
+                "patch",
+                self.id("patch", suffix),
+                format!("partially update {of}the specified {kind}"),
+            )
+        };
+        vec![read, replace, patch]
+    }
+
+    fn watch_list(&self, scope: &str, list: &str) -> Operation {
+        let description = format!(
+            "watch individual changes to a list of {}. deprecated: use the 'watch' parameter with a list operation instead.",
+            self.kind()
+        );
+        self.events("watchlist", self.id("watch", &format!("{list}{scope}")), description)
+    }
+
+    fn watch(&self) -> Operation {
+        let description = format!(
+            "watch changes to an object of kind {}. deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter.",
+            self.kind()
+        );
+        self.events("watch", self.id("watch", ""), description)
+    }
+
+    fn events(&self, action: &'static str, id: String, description: String) -> Operation {
+        Operation {
+            response: meta::name("WatchEvent"),
+            produces: EVENTS,
+            ..self.operation("get", action, id, description)
+        }
+    }
+}
+
+fn delete_options() -> Option<Body> {
+    Some(Body {
+        schema: meta::name("DeleteOptions"),
+        required: false,
+        consumes: OBJECT,
+    })
+}
+
+fn article(kind: &str) -> &'static str {
+    if kind.starts_with(['A', 'E', 'I', 'O', 'U']) {
+        "an"
+    } else {
+        "a"
+    }
+}

@@ -1,0 +1,97 @@
+//! PATCH: JSON Patch and JSON merge patch (k8s.io/apiserver pkg/endpoints/handlers/patch.go).
+//!
+//! Strategic merge patch is answered 415, as for every resource without Go types; kubectl then sends a merge patch.
+
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::update::{part, same_place};
+use super::{Call, encode, input};
+use crate::http::body::Body;
+use crate::http::respond;
+use crate::rest::store::WriteOptions;
+use crate::wire::negotiate::PatchType;
+use crate::wire::options::PatchOptions;
+use crate::wire::status::{Details, Status};
+
+/// The most operations in one JSON Patch.
+const OPERATIONS: usize = 10_000;
+
+/// A decoded patch.
+enum Change {
+    Json(json_patch::Patch),
+    Merge(Value),
+}
+
+/// Changes an object.
+pub async fn patch(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+    let content_type = headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let kind = PatchType::of(content_type)?;
+    let bytes = input::read(body).await?;
+    let options = PatchOptions::decode(call.query, false)?;
+    let change = Change::decode(kind, &bytes)?;
+    let write = WriteOptions {
+        dry_run: options.dry_run,
+        field_validation: options.field_validation,
+    };
+    let modify = |current: &Value| {
+        let mut object = call.resource.complete(current.clone());
+        let (api_version, kind) = (object["apiVersion"].clone(), object["kind"].clone());
+        change.apply(&mut object)?;
+        if object["apiVersion"] != api_version || object["kind"] != kind {
+            let text = "the apiVersion and kind of an object cannot be changed by a patch";
+            return Err(Status::bad_request(text));
+        }
+        same_place(call, &object)?;
+        Ok(object)
+    };
+    let target = call.target();
+    let written = call.store.update(&target, "patch", part(call), &write, &modify).await?;
+    let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
+    let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
+    respond::add_warnings(response.headers_mut(), &written.warnings);
+    Ok(response)
+}
+
+impl Change {
+    fn decode(kind: PatchType, bytes: &[u8]) -> Result<Self, Status> {
+        let undecodable = |error: serde_json::Error| Status::bad_request(format!("error decoding patch: {error}"));
+        match kind {
+            PatchType::Json => {
+                let patch: json_patch::Patch = serde_json::from_slice(bytes).map_err(undecodable)?;
+                if patch.len() > OPERATIONS {
+                    let text = format!(
+                        "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
+                        patch.len()
+                    );
+                    return Err(Status::new(413, "RequestEntityTooLarge", text));
+                }
+                Ok(Self::Json(patch))
+            }
+            PatchType::Merge => Ok(Self::Merge(serde_json::from_slice(bytes).map_err(undecodable)?)),
+            PatchType::Apply => Err(Status::new(
+                415,
+                "UnsupportedMediaType",
+                "server-side apply is not served here yet, use a merge patch",
+            )),
+        }
+    }
+
+    fn apply(&self, object: &mut Value) -> Result<(), Status> {
+        match self {
+            Self::Json(patch) => json_patch::patch(object, patch).map_err(|error| {
+                tracing::debug!(%error, "JSON patch does not apply");
+                let text = "the server rejected our request due to an error in our request";
+                Status::new(422, "Invalid", text).with_details(Details::default())
+            })?,
+            Self::Merge(patch) => json_patch::merge(object, patch),
+        }
+        if object.is_object() && object["metadata"].is_object() {
+            return Ok(());
+        }
+        Err(Status::bad_request("the patch leaves no object with metadata"))
+    }
+}

@@ -1,0 +1,151 @@
+//! From a path to the verb that answers it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::{ACCEPT, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::discovery::{Conditions, Documents, Question};
+use super::{Call, create, delete, delete_collection, get, list, patch, update, watch};
+use crate::http::body::{self, Body};
+use crate::http::health::Health;
+use crate::http::pipeline::{Authorized, Route};
+use crate::http::request_info::RequestInfo;
+use crate::http::respond;
+use crate::rest::caller::Caller;
+use crate::rest::resource::Registry;
+use crate::rest::store::Store;
+use crate::telemetry::metrics::{self, Metrics};
+use crate::wire::negotiate;
+use crate::wire::status::Status;
+
+/// Everything that is served.
+pub struct Router {
+    /// The descriptors.
+    pub registry: Arc<Registry>,
+    /// The store behind all of them.
+    pub store: Arc<Store>,
+    /// Discovery and OpenAPI.
+    pub documents: Documents,
+    /// `/healthz`, `/livez`, `/readyz`.
+    pub health: Arc<Health>,
+    /// `/metrics`.
+    pub metrics: Arc<Metrics>,
+    /// Callers for whom filtered views are not filtered.
+    pub unfiltered_users: Vec<String>,
+}
+
+#[async_trait]
+impl Route for Router {
+    fn serves(&self, info: &RequestInfo) -> bool {
+        self.registry.find(&info.group, &info.version, &info.resource).is_some()
+    }
+
+    async fn route(&self, request: Authorized) -> Response<Body> {
+        let pretty = request.pretty;
+        if request.info.is_resource {
+            let result = self.resource(request).await;
+            return result.unwrap_or_else(|status| respond::status(&status, pretty));
+        }
+        self.document(&request).await
+    }
+}
+
+impl Router {
+    /// Paths outside of resources.
+    async fn document(&self, request: &Authorized) -> Response<Body> {
+        let path = request.info.path.as_str();
+        let readable = matches!(request.method, Method::GET | Method::HEAD);
+        if let Some(response) = self.health.respond(path, Some(&request.raw_query)).await {
+            return response;
+        }
+        if path == "/metrics" && readable {
+            let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
+            return respond::bytes(StatusCode::OK, text, self.metrics.render());
+        }
+        let question = Question {
+            path,
+            query: &request.raw_query,
+            accept: header(&request.headers, ACCEPT),
+            conditions: Conditions {
+                if_none_match: header(&request.headers, IF_NONE_MATCH),
+                if_modified_since: header(&request.headers, IF_MODIFIED_SINCE),
+            },
+            pretty: request.pretty,
+        };
+        match self.documents.respond(&question) {
+            Some(_) if request.method != Method::GET => respond::status(&Status::method_not_allowed(), request.pretty),
+            Some(answer) => answer.into_response().map(body::full),
+            None if self.serves_group(path) => respond::status(&Status::unknown_path(), request.pretty),
+            None => respond::bytes(StatusCode::NOT_FOUND, respond::JSON, self.documents.index_body()),
+        }
+    }
+
+    /// Whether the path is below a group that is served here.
+    fn serves_group(&self, path: &str) -> bool {
+        let group = path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next());
+        self.registry.groups.iter().any(|own| Some(own.name.as_str()) == group)
+    }
+
+    async fn resource(&self, request: Authorized) -> Result<Response<Body>, Status> {
+        let info = &request.info;
+        let resource = self.registry.find(&info.group, &info.version, &info.resource);
+        let Some(resource) = resource else {
+            let known = self.registry.groups.iter().any(|group| group.name == info.group);
+            return match known {
+                true => Err(Status::unknown_path()),
+                false => Ok(respond::bytes(
+                    StatusCode::NOT_FOUND,
+                    respond::JSON,
+                    self.documents.index_body(),
+                )),
+            };
+        };
+        let namespaced = resource.stored.namespaced;
+        let in_namespace = !info.namespace.is_empty();
+        let status = info.subresource == "status" && resource.status_subresource;
+        // An item of a namespaced resource has a namespace, nothing of a cluster-scoped one has.
+        let misplaced = in_namespace != namespaced && (!namespaced || info.named_by_path);
+        if misplaced || info.overlong || !(info.subresource.is_empty() || status) {
+            return Err(Status::unknown_path());
+        }
+        let kind = self.store.kind_id(&resource.stored.plural);
+        let kind = kind.ok_or_else(|| Status::internal("a resource without a stored kind"))?;
+        let watching = info.verb == "watch";
+        let representation = negotiate::representation(header(&request.headers, ACCEPT), watching, info.named_by_path)?;
+        let caller = Caller::new(request.user.clone(), &self.unfiltered_users);
+        let call = Call {
+            store: &self.store,
+            resource,
+            kind,
+            caller: &caller,
+            namespace: &info.namespace,
+            name: if info.named_by_path { &info.name } else { "" },
+            status,
+            query: &request.query,
+            representation: &representation,
+            pretty: representation.pretty.unwrap_or(request.pretty),
+        };
+        let collection = !namespaced || in_namespace;
+        match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
+            (Method::GET, "get", true) => get::get(&call).await,
+            (Method::GET, "list", false) => list::list(&call).await,
+            (Method::GET, "watch", _) => watch::watch(&call, &request.drain).await,
+            (Method::POST, "create", false) if collection => {
+                create::create(&call, &request.headers, request.body).await
+            }
+            (Method::PUT, "update", true) => update::update(&call, &request.headers, request.body).await,
+            (Method::PATCH, "patch", true) => patch::patch(&call, &request.headers, request.body).await,
+            (Method::DELETE, "delete", true) if !status => delete::delete(&call, &request.headers, request.body).await,
+            (Method::DELETE, "deletecollection", false) if collection => {
+                delete_collection::delete_collection(&call, &request.headers, request.body).await
+            }
+            _ => Err(Status::method_not_allowed()),
+        }
+    }
+}
+
+fn header(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,72 @@
+//! PUT of an object or of its status (k8s.io/apiserver pkg/endpoints/handlers/update.go).
+
+use http::{HeaderMap, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::{Call, encode, input};
+use crate::http::body::Body;
+use crate::http::respond;
+use crate::rest::store::WriteOptions;
+use crate::rest::store::update::Part;
+use crate::wire::meta;
+use crate::wire::options::UpdateOptions;
+use crate::wire::status::Status;
+
+/// Replaces an object.
+pub async fn update(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+    let media = input::media_type(headers)?;
+    let bytes = input::read(body).await?;
+    let options = UpdateOptions::decode(call.query)?;
+    let mut input = input::object(call, media, &bytes, options.field_validation)?;
+    same_place(call, &input.value)?;
+    meta::set(&mut input.value, "namespace", call.namespace);
+    let write = WriteOptions {
+        dry_run: options.dry_run,
+        field_validation: options.field_validation,
+    };
+    let wanted = input.value;
+    let modify = |_: &serde_json::Value| Ok(wanted.clone());
+    let target = call.target();
+    let mut written = call
+        .store
+        .update(&target, "update", part(call), &write, &modify)
+        .await?;
+    written.warnings.splice(0..0, input.warnings);
+    let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
+    let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
+    respond::add_warnings(response.headers_mut(), &written.warnings);
+    Ok(response)
+}
+
+/// Which half of the object the path is about.
+pub fn part(call: &Call<'_>) -> Part {
+    if call.status { Part::Status } else { Part::Main }
+}
+
+/// The body must be about the object in the path.
+pub fn same_place(call: &Call<'_>, object: &serde_json::Value) -> Result<(), Status> {
+    let name = meta::name(object);
+    if name.is_empty() {
+        let text = format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        );
+        return Err(Status::bad_request(text));
+    }
+    if name != call.name {
+        let text = format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            call.name
+        );
+        return Err(Status::bad_request(text));
+    }
+    let namespace = meta::namespace(object);
+    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
+        let text = format!(
+            "the namespace of the object ({namespace}) does not match the namespace on the URL ({})",
+            call.namespace
+        );
+        return Err(Status::bad_request(text));
+    }
+    Ok(())
+}

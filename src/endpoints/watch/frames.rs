@@ -1,0 +1,132 @@
+//! Watch events as bytes, in the representation that the client asked for.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use serde_json::{Value, json};
+
+use super::super::encode::{Shown, partial};
+use super::super::rows::Rows;
+use super::Call;
+use crate::http::respond;
+use crate::storage::Revision;
+use crate::visibility::Role;
+use crate::watchcache::Object;
+use crate::wire::json as go_json;
+use crate::wire::negotiate::Shape;
+use crate::wire::status::Status;
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// Writes events for one watch.
+pub(super) struct Frames {
+    head: Vec<u8>,
+    api_version: String,
+    kind: String,
+    shape: Shape,
+    rows: Option<Rows>,
+    /// A table's columns are sent with the first event alone.
+    columns_sent: bool,
+}
+
+impl Frames {
+    pub(super) fn new(call: &Call<'_>) -> Result<Self, Status> {
+        let shape = call.representation.shape;
+        let rows = if shape == Shape::Table {
+            Some(Rows::new(call)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            head: call.head(),
+            api_version: call.resource.group_version.to_string(),
+            kind: call.resource.stored.kind.clone(),
+            shape,
+            rows,
+            columns_sent: false,
+        })
+    }
+
+    pub(super) fn content_type(&self) -> HeaderValue {
+        respond::JSON
+    }
+
+    /// Appends an event about `object`, which carries `revision`.
+    pub(super) fn event(
+        &mut self,
+        kind: Kind,
+        object: &Object,
+        revision: Revision,
+        role: Option<Role>,
+        out: &mut Vec<u8>,
+    ) {
+        open(kind.as_str(), out);
+        match self.shape {
+            Shape::Object => object.write_at(&self.head, revision, out),
+            _ => {
+                let mut text = Vec::new();
+                object.write_at(b"{", revision, &mut text);
+                let value = serde_json::from_slice(&text).unwrap_or_default();
+                let value = self.convert(value, Some(&Shown { object, role }), revision);
+                go_json::append(out, &value);
+            }
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Appends a bookmark at `revision`; `initial` ends the initial events.
+    pub(super) fn bookmark(&mut self, revision: Revision, initial: bool, out: &mut Vec<u8>) {
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if initial {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let value = match self.shape {
+            Shape::Object => json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}),
+            _ => self.convert(json!({"metadata": metadata}), None, revision),
+        };
+        open("BOOKMARK", out);
+        go_json::append(out, &value);
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// The event that ends a watch for good.
+    pub(super) fn error(&self, status: &Status) -> Bytes {
+        let mut out = Vec::new();
+        open("ERROR", &mut out);
+        go_json::append(&mut out, &status.to_value());
+        out.extend_from_slice(b"}\n");
+        out.into()
+    }
+
+    /// An object as a table or as metadata alone.
+    fn convert(&mut self, value: Value, shown: Option<&Shown<'_>>, revision: Revision) -> Value {
+        let Some(rows) = &self.rows else { return partial(&value) };
+        let mut table = rows.of_value(&revision.to_string(), &value, shown);
+        if !self.columns_sent {
+            table["columnDefinitions"] = rows.definitions();
+            self.columns_sent = true;
+        }
+        table
+    }
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Modified => "MODIFIED",
+            Self::Deleted => "DELETED",
+        }
+    }
+}
+
+fn open(kind: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+}

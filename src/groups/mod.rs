@@ -1,0 +1,19 @@
+//! The API groups: one folder each, one word here.
+
+pub mod tenancy;
+
+use crate::rest::resource::Registry;
+
+/// What groups may be told at start.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Patterns (`team-*`) of names that nobody may take, beside the built-in ones.
+    pub reserved_names: Vec<String>,
+}
+
+/// Every group that this server serves, in the order in which `/apis` lists them.
+pub fn registry(options: &Options) -> Registry {
+    Registry {
+        groups: [tenancy::groups(options)].into_iter().flatten().collect(),
+    }
+}

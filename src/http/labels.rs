@@ -1,0 +1,95 @@
+//! What a request is counted under (k8s.io/apiserver pkg/endpoints/metrics/metrics.go).
+
+use super::request_info::RequestInfo;
+use crate::telemetry::metrics::{RequestKind, RequestLabels};
+use crate::wire::options::Query;
+
+/// The labels of one request; the words of a request for something unknown are left out, or a caller could fill the
+/// memory with them.
+pub(super) struct Labels {
+    info: RequestInfo,
+    dry_run: &'static str,
+    verb: &'static str,
+    scope: &'static str,
+}
+
+impl Labels {
+    pub(super) fn of(info: &RequestInfo, query: &Query, served: bool) -> Self {
+        let mut info = info.clone();
+        if !served {
+            info.group.clear();
+            info.version.clear();
+            info.resource.clear();
+            info.subresource.clear();
+        }
+        let status = info.subresource == "status";
+        if !status {
+            info.subresource.clear();
+        }
+        if !info.is_resource {
+            info.subresource = known_path(&info.path).to_owned();
+        }
+        let verb = match info.verb.as_str() {
+            "get" => "GET",
+            "list" => "LIST",
+            "watch" => "WATCH",
+            "create" | "post" => "POST",
+            "update" | "put" => "PUT",
+            "patch" => "PATCH",
+            "delete" | "deletecollection" => "DELETE",
+            _ => "other",
+        };
+        let scope = match (served, info.named_by_path, info.namespace.is_empty()) {
+            (false, ..) => "",
+            (_, true, _) => "resource",
+            (_, _, false) => "namespace",
+            (_, _, true) => "cluster",
+        };
+        let dry_run = if query.get("dryRun") == Some("All") { "All" } else { "" };
+        Self {
+            info,
+            dry_run,
+            verb,
+            scope,
+        }
+    }
+
+    pub(super) fn get(&self) -> RequestLabels<'_> {
+        RequestLabels {
+            verb: self.verb,
+            dry_run: self.dry_run,
+            group: &self.info.group,
+            version: &self.info.version,
+            resource: &self.info.resource,
+            subresource: &self.info.subresource,
+            scope: self.scope,
+            component: if self.info.path.starts_with("/apis") {
+                "apiserver"
+            } else {
+                ""
+            },
+        }
+    }
+
+    pub(super) fn kind(&self) -> RequestKind {
+        match self.verb {
+            "GET" | "LIST" => RequestKind::ReadOnly,
+            _ => RequestKind::Mutating,
+        }
+    }
+}
+
+/// The paths that are counted by name.
+fn known_path(path: &str) -> &'static str {
+    const PATHS: [&str; 8] = [
+        "/healthz",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/version",
+        "/apis",
+        "/openapi/v2",
+        "/openapi/v3",
+    ];
+    PATHS.into_iter().find(|known| *known == path).unwrap_or_default()
+}

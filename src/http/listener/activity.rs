@@ -1,0 +1,210 @@
+//! What a connection is doing right now, so that idle ones and those that dawdle over their headers can be ended.
+//!
+//! hyper's own header timeout starts when a connection becomes idle, which would end every kept-alive HTTP/1.1
+//! connection after it; here the two are apart, as they are in Go's net/http.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use crate::http::body::BoxError;
+
+/// Shared by a connection's socket, its requests and the one who watches over both.
+#[derive(Debug)]
+pub(super) struct Activity {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Requests whose response has not been sent to its end.
+    running: usize,
+    /// Since when none is running.
+    idle_since: Instant,
+    /// When the first byte of the next request arrived (HTTP/1.1, while none is running).
+    reading_since: Option<Instant>,
+}
+
+/// What a connection without a running request is up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// At least one request is running.
+    Running,
+    /// Part of a request's headers has arrived.
+    Reading {
+        /// When its first byte did.
+        since: Instant,
+    },
+    /// Nothing.
+    Idle {
+        /// Since when.
+        since: Instant,
+    },
+}
+
+/// Counts one request as running until it is dropped.
+#[derive(Debug)]
+pub(super) struct Running(Arc<Activity>);
+
+/// A response's body that keeps its request running until it is sent or given up.
+pub(super) struct Tracked {
+    body: UnsyncBoxBody<Bytes, BoxError>,
+    _running: Running,
+}
+
+/// A socket that notes when bytes arrive.
+pub(super) struct Watched<S> {
+    socket: S,
+    activity: Arc<Activity>,
+}
+
+// === impl Activity ===
+
+impl Activity {
+    pub(super) fn new() -> Arc<Self> {
+        let state = State {
+            running: 0,
+            idle_since: Instant::now(),
+            reading_since: None,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(super) fn start(self: &Arc<Self>) -> Running {
+        let mut state = self.state.lock();
+        state.running += 1;
+        state.reading_since = None;
+        Running(Arc::clone(self))
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        let state = self.state.lock();
+        match (state.running, state.reading_since) {
+            (0, Some(since)) => Phase::Reading { since },
+            (0, None) => Phase::Idle {
+                since: state.idle_since,
+            },
+            _ => Phase::Running,
+        }
+    }
+
+    fn received(&self) {
+        let mut state = self.state.lock();
+        if state.running == 0 && state.reading_since.is_none() {
+            state.reading_since = Some(Instant::now());
+        }
+    }
+}
+
+impl Phase {
+    /// When the connection is to be ended; never while a request is running.
+    pub(super) fn deadline(self, header_timeout: Duration, idle_timeout: Duration) -> Option<Instant> {
+        match self {
+            Self::Running => None,
+            Self::Reading { since } => Some(since + header_timeout),
+            Self::Idle { since } => Some(since + idle_timeout),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.running -= 1;
+        if state.running == 0 {
+            state.idle_since = Instant::now();
+        }
+    }
+}
+
+// === impl Tracked ===
+
+impl Tracked {
+    pub(super) fn new(body: UnsyncBoxBody<Bytes, BoxError>, running: Running) -> Self {
+        Self {
+            body,
+            _running: running,
+        }
+    }
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+// === impl Watched ===
+
+impl<S> Watched<S> {
+    pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
+        Self { socket, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.received();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+}

@@ -1,0 +1,231 @@
+//! The way of every request, one line a stage, in the order of k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::body::Body;
+use super::labels::Labels;
+use super::listener::{ConnectionEvent, Handler, Peer};
+use super::request_info::RequestInfo;
+use super::respond;
+use crate::authn::{Authenticator, Credentials};
+use crate::authz::{Authorizer, Decision};
+use crate::telemetry::metrics::Metrics;
+use crate::wire::negotiate;
+use crate::wire::options::Query;
+use crate::wire::status::Status;
+use crate::wire::user::UserInfo;
+
+/// The longest a request that is not a watch may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// Names a request in the logs of every component that it passes.
+static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+/// A request whose sender is known and allowed to make it.
+#[derive(Debug)]
+pub struct Authorized {
+    /// The method.
+    pub method: Method,
+    /// What method and path mean.
+    pub info: RequestInfo,
+    /// The path, as sent.
+    pub path: String,
+    /// The query, as sent.
+    pub raw_query: String,
+    /// The query.
+    pub query: Query,
+    /// The headers without credentials.
+    pub headers: HeaderMap,
+    /// Who asks.
+    pub user: UserInfo,
+    /// The body, not read yet.
+    pub body: Incoming,
+    /// Whether JSON is to be indented.
+    pub pretty: bool,
+    /// Cancelled when the server stops: a watch ends then.
+    pub drain: CancellationToken,
+}
+
+/// Where authorized requests go.
+#[async_trait]
+pub trait Route: Send + Sync + 'static {
+    /// Whether the resource in the path is served; names that are not never become metric labels.
+    fn serves(&self, info: &RequestInfo) -> bool;
+
+    /// Answers a request.
+    async fn route(&self, request: Authorized) -> Response<Body>;
+}
+
+/// Everything that a request passes on its way.
+pub struct Pipeline {
+    /// Who is asking.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// May they.
+    pub authorizer: Arc<dyn Authorizer>,
+    /// What they get.
+    pub route: Arc<dyn Route>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+#[async_trait]
+impl Handler for Pipeline {
+    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let audit_id = audit_id(request.headers());
+        let span = tracing::info_span!("request", audit_id = audit_id.to_str().unwrap_or_default());
+        let response = AssertUnwindSafe(self.serve(request, peer))
+            .catch_unwind()
+            .instrument(span.clone())
+            .await;
+        let mut response = response.unwrap_or_else(|_| span.in_scope(panicked));
+        let headers = response.headers_mut();
+        headers.insert(AUDIT_ID.clone(), audit_id);
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static("no-cache, private"));
+        response
+    }
+
+    fn observe(&self, event: ConnectionEvent) {
+        match event {
+            ConnectionEvent::Opened => self.metrics.connection(true),
+            ConnectionEvent::Closed => self.metrics.connection(false),
+            ConnectionEvent::HandshakeFailed => self.metrics.tls_handshake_error(),
+        }
+    }
+}
+
+impl Pipeline {
+    async fn serve(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let raw_query = parts.uri.query().unwrap_or_default().to_owned();
+        let query = Query::parse(&raw_query);
+        let info = RequestInfo::parse(&parts.method, parts.uri.path(), &query);
+        let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let pretty = negotiate::pretty(query.get("pretty"), agent);
+        let started = Instant::now();
+        let labels = Labels::of(&info, &query, self.route.serves(&info));
+        let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
+
+        let mut headers = parts.headers;
+        let result = async {
+            let limit = timeout(&info, &query)?;
+            let user = self.authenticate(&mut headers, peer).await?;
+            if let Err(denied) = self.authorize(&user, &info).await {
+                return Ok(denied.unwrap_or_else(|status| respond::status(&status, pretty)));
+            }
+            tracing::debug!(user = user.name, verb = info.verb, path = info.path, "authorized");
+            let authorized = Authorized {
+                method: parts.method,
+                path: parts.uri.path().to_owned(),
+                info,
+                raw_query,
+                query,
+                headers,
+                user,
+                body,
+                pretty,
+                drain: peer.drain.clone(),
+            };
+            let answer = self.route.route(authorized);
+            match limit {
+                None => Ok(answer.await),
+                Some(limit) => Ok(tokio::time::timeout(limit, answer)
+                    .await
+                    .unwrap_or_else(|_| timed_out())),
+            }
+        };
+        let response = result
+            .await
+            .unwrap_or_else(|status: Status| respond::status(&status, pretty));
+        let bytes = http_body::Body::size_hint(response.body()).exact();
+        self.metrics
+            .request(&labels.get(), response.status(), started.elapsed(), bytes);
+        tracing::debug!(code = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        response
+    }
+
+    async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer) -> Result<UserInfo, Status> {
+        let mut credentials = Credentials {
+            headers,
+            certificates: &peer.certificates,
+        };
+        self.authenticator.authenticate(&mut credentials).await
+    }
+
+    /// A refusal is a Status, or a finished response where no decision could be had.
+    async fn authorize(&self, user: &UserInfo, info: &RequestInfo) -> Result<(), Result<Response<Body>, Status>> {
+        let attributes = info.attributes();
+        match self.authorizer.authorize(user, &attributes).await {
+            Ok(Decision::Allow { .. }) => Ok(()),
+            Ok(Decision::Deny { reason }) => {
+                let mut response = respond::status(&attributes.forbidden(user, &reason), false);
+                nosniff(response.headers_mut());
+                Err(Ok(response))
+            }
+            Err(error) => {
+                tracing::error!(%error, "no authorization decision");
+                let text = format!("Internal Server Error: {:?}: {error}\n", info.path);
+                Err(Ok(respond::bytes(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    respond::TEXT,
+                    text,
+                )))
+            }
+        }
+    }
+}
+
+/// The client's audit id, or a new one.
+fn audit_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers
+        .get(&AUDIT_ID)
+        .filter(|id| !id.is_empty() && id.len() <= 256 && id.to_str().is_ok());
+    given.cloned().unwrap_or_else(|| {
+        let fresh = uuid::Uuid::new_v4().to_string();
+        HeaderValue::from_str(&fresh).expect("a uuid is visible ASCII")
+    })
+}
+
+/// How long the request may take; `None` for watches.
+fn timeout(info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status> {
+    if info.is_long_running() {
+        return Ok(None);
+    }
+    let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
+        return Ok(Some(REQUEST_TIMEOUT));
+    };
+    let asked = crate::wire::duration::parse_duration(text)
+        .map_err(|error| Status::bad_request(format!("invalid timeout specified in the request URL - {error}")))?;
+    let usable = asked > Duration::ZERO && asked < REQUEST_TIMEOUT;
+    Ok(Some(if usable { asked } else { REQUEST_TIMEOUT }))
+}
+
+fn nosniff(headers: &mut HeaderMap) {
+    headers.insert(
+        http::header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+}
+
+/// The body has no kind and the type is text: so the Go server has it, and clients know it.
+fn timed_out() -> Response<Body> {
+    let text = r#"{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","reason":"Timeout","details":{},"code":504}"#;
+    respond::bytes(StatusCode::GATEWAY_TIMEOUT, respond::TEXT, text)
+}
+
+fn panicked() -> Response<Body> {
+    tracing::error!("a request handler panicked");
+    let text = "This request caused apiserver to panic. Look in the logs for details.\n";
+    respond::bytes(StatusCode::INTERNAL_SERVER_ERROR, respond::TEXT, text)
+}

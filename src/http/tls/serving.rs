@@ -1,0 +1,144 @@
+//! The serving certificate, exchanged while connections last.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustls::{
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, provider};
+
+/// A certificate with its key, from a pair of files that may change: mounted Secrets do, without notice.
+#[derive(Debug)]
+pub struct ServingCertificate {
+    certificate_path: PathBuf,
+    key_path: PathBuf,
+    current: ArcSwap<CertifiedKey>,
+    /// The contents last looked at, good or bad, so that a bad pair is complained about once.
+    seen: Mutex<[u8; 32]>,
+}
+
+struct Contents {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl ServingCertificate {
+    /// Reads a pair of PEM files, the certificate followed by its intermediates.
+    ///
+    /// # Errors
+    /// When a file cannot be read or parsed, or the two do not belong together.
+    pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Arc<Self>, Error> {
+        let (certificate_path, key_path) = (certificate.into(), key.into());
+        let contents = Contents::read(&certificate_path, &key_path)?;
+        let current = contents.parse(&certificate_path, &key_path)?;
+        Ok(Arc::new(Self {
+            certificate_path,
+            key_path,
+            current: ArcSwap::from_pointee(current),
+            seen: Mutex::new(contents.hash()),
+        }))
+    }
+
+    /// Looks at the files again. Answers whether a new pair is in use from now on.
+    ///
+    /// # Errors
+    /// When the files have changed into something that cannot be used (perhaps just one of them has changed so far);
+    /// the old pair stays in use. The same bad contents are reported once.
+    pub fn reload(&self) -> Result<bool, Error> {
+        let contents = Contents::read(&self.certificate_path, &self.key_path)?;
+        let hash = contents.hash();
+        if std::mem::replace(&mut *self.seen.lock(), hash) == hash {
+            return Ok(false);
+        }
+        let fresh = contents.parse(&self.certificate_path, &self.key_path)?;
+        self.current.store(Arc::new(fresh));
+        Ok(true)
+    }
+
+    /// Reloads every `interval` until `shutdown`.
+    pub async fn follow(self: Arc<Self>, interval: Duration, shutdown: CancellationToken) {
+        while shutdown
+            .run_until_cancelled(tokio::time::sleep(interval))
+            .await
+            .is_some()
+        {
+            let this = Arc::clone(&self);
+            let path = self.certificate_path.display();
+            match tokio::task::spawn_blocking(move || this.reload()).await {
+                Ok(Ok(true)) => tracing::info!(%path, "serving certificate replaced"),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "serving certificate not replaced, the old one stays in use"),
+                Err(error) => tracing::error!(%error, "serving certificate not looked at"),
+            }
+        }
+    }
+
+    /// The chain in use, leaf first.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.current.load().cert.clone()
+    }
+}
+
+impl ResolvesServerCert for ServingCertificate {
+    fn resolve(&self, _client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+// === impl Contents ===
+
+impl Contents {
+    fn read(certificate: &Path, key: &Path) -> Result<Self, Error> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| Error::Read {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            certificate: read(certificate)?,
+            key: read(key)?,
+        })
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hasher.update(self.certificate.len().to_le_bytes());
+        hasher.update(&self.certificate);
+        hasher.update(&self.key);
+        hasher.finalize().into()
+    }
+
+    fn parse(&self, certificate_path: &Path, key_path: &Path) -> Result<CertifiedKey, Error> {
+        let (certificate, key) = (certificate_path.display().to_string(), key_path.display().to_string());
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::NoCertificate {
+                file: certificate.clone(),
+                why: error.to_string(),
+            })?;
+        if chain.is_empty() {
+            let why = String::new();
+            return Err(Error::NoCertificate { file: certificate, why });
+        }
+        let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| Error::NoKey {
+            file: key.clone(),
+            why: match error {
+                rustls_pki_types::pem::Error::NoItemsFound => String::new(),
+                other => other.to_string(),
+            },
+        })?;
+        CertifiedKey::from_der(chain, private, &provider()).map_err(|why| Error::Pair { certificate, key, why })
+    }
+}

@@ -1,0 +1,232 @@
+//! The generic store: what create, update and delete mean for every resource.
+//!
+//! Every write is one transaction on the storage. It starts from the cached object, optimistically; whoever lost a race
+//! gets the current object with the refusal and tries again. A negative answer (404, 403, a stale precondition, nothing
+//! to change) is given only after a second look at a snapshot that is known to be fresh, so that a lagging cache never
+//! refuses what is right. Ported in spirit from k8s.io/apiserver pkg/registry/generic/registry/store.go and
+//! pkg/storage/etcd3/store.go GuaranteedUpdate.
+
+pub mod create;
+pub mod delete;
+pub mod prepare;
+pub mod read;
+pub mod update;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::caller::Target;
+use super::resource::{Edge, Kind, Registry};
+use crate::storage::{Entry, Error, Op, Revision, Storage};
+use crate::visibility::KindId;
+use crate::watchcache::cache::Stale;
+use crate::watchcache::snapshot::locate;
+use crate::watchcache::{Cache, KindSpec, Object, Snapshot};
+use crate::wire::names::GroupResource;
+use crate::wire::options::FieldValidation;
+use crate::wire::schema::Schema;
+use crate::wire::status::Status;
+
+/// How often a write that loses races is tried.
+const ATTEMPTS: usize = 20;
+
+/// The generic store of all resources.
+pub struct Store {
+    storage: Arc<dyn Storage>,
+    cache: Arc<Cache>,
+    kinds: Vec<StoredKind>,
+}
+
+struct StoredKind {
+    kind: Arc<Kind>,
+    schema: Schema,
+}
+
+/// What a write answers with.
+#[derive(Debug)]
+pub struct Written {
+    /// The object as it is stored now.
+    pub object: Arc<Object>,
+    /// Sentences for `Warning` headers.
+    pub warnings: Vec<String>,
+    /// Whether `object` carries no resourceVersion, because it was not stored (dry run of a create).
+    pub unstored: bool,
+}
+
+/// What all writes have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// Do everything but store.
+    pub dry_run: bool,
+    /// What to do about unknown fields.
+    pub field_validation: FieldValidation,
+}
+
+/// The stored kinds of a registry as the cache wants to know them; a kind's place is its [`KindId`].
+///
+/// # Errors
+/// A descriptor names a kind that does not exist.
+pub fn specs(registry: &Registry) -> Result<Vec<KindSpec>, String> {
+    let kinds = registry.kinds();
+    let find = |plural: &String| {
+        let at = kinds.iter().position(|kind| &kind.plural == plural);
+        let id = at.and_then(|at| u16::try_from(at).ok()).map(KindId);
+        id.ok_or_else(|| format!("no resource {plural:?} is stored"))
+    };
+    let spec = |kind: &Arc<Kind>| {
+        let (facts, through): (fn(&Value) -> _, _) = match &kind.edge {
+            Edge::Unrestricted => (|_| Default::default(), None),
+            Edge::Members { facts, through, .. } => (*facts, through.as_ref().map(find).transpose()?),
+        };
+        Ok(KindSpec {
+            plural: kind.plural.clone(),
+            fields: kind.selectable_fields.clone(),
+            facts,
+            through,
+        })
+    };
+    kinds.iter().map(spec).collect()
+}
+
+impl Store {
+    /// A store for the kinds of `registry`, over a cache that was made with [`specs`] of the same registry.
+    ///
+    /// # Errors
+    /// A kind's schema is not structural.
+    pub fn new(registry: &Registry, storage: Arc<dyn Storage>, cache: Arc<Cache>) -> Result<Self, String> {
+        let parse = |kind: Arc<Kind>| {
+            let schema = Schema::parse(&kind.schema).map_err(|error| format!("schema of {}: {error}", kind.kind))?;
+            Ok::<_, String>(StoredKind { kind, schema })
+        };
+        let kinds = registry.kinds().into_iter().map(parse).collect::<Result<_, _>>()?;
+        Ok(Self { storage, cache, kinds })
+    }
+
+    /// The id of a stored kind.
+    pub fn kind_id(&self, plural: &str) -> Option<KindId> {
+        let at = self.kinds.iter().position(|own| own.kind.plural == plural)?;
+        u16::try_from(at).ok().map(KindId)
+    }
+
+    /// What the cache knows of a kind.
+    pub fn spec(&self, kind: KindId) -> &KindSpec {
+        &self.cache.specs()[usize::from(kind.0)]
+    }
+
+    /// The watch cache.
+    pub fn cache(&self) -> &Arc<Cache> {
+        &self.cache
+    }
+
+    fn stored(&self, kind: KindId) -> &StoredKind {
+        &self.kinds[usize::from(kind.0)]
+    }
+
+    /// Whether the object exists for the caller.
+    fn sees(&self, target: &Target<'_>, object: &Object, snapshot: &Snapshot) -> bool {
+        let subjects = &target.caller.subjects;
+        !target.filtered()
+            || object.facts.seen_by(subjects)
+            || snapshot.index().visible(target.kind, &object.key, subjects)
+    }
+
+    /// The transaction of a write, `ops[0]` being the object itself.
+    async fn commit(&self, ops: Vec<Op>) -> Result<Revision, Lost> {
+        let own = ops.first().map(|op| op.key.clone()).unwrap_or_default();
+        match self.storage.commit(ops).await {
+            Ok(revision) => Ok(revision),
+            Err(Error::NotFound { key }) if key == own => Err(Lost::Race(None)),
+            Err(Error::NotFound { key }) => Err(Lost::Guard { key, current: None }),
+            Err(Error::Conflict { current } | Error::Exists { current }) if current.key == own => {
+                Err(Lost::Race(Some(current)))
+            }
+            Err(Error::Conflict { current } | Error::Exists { current }) => Err(Lost::Guard {
+                key: current.key.clone(),
+                current: Some(current),
+            }),
+            Err(Error::Unavailable(cause)) => {
+                let mut status = Status::timeout(
+                    "the storage did not answer; whether the change was stored is unknown, read before you try again",
+                );
+                status.internal = Some(cause);
+                Err(Lost::Refused(status))
+            }
+            Err(error) => Err(Lost::Refused(Status::internal(error))),
+        }
+    }
+
+    /// Makes the object that a stored entry is.
+    fn parse(&self, entry: &Entry) -> Result<Arc<Object>, Status> {
+        let (kind, key) = locate(self.cache.specs(), &entry.key).ok_or_else(|| Status::internal("a key of no kind"))?;
+        let object = Object::parse(self.spec(kind), key, entry.revision, &entry.value).map_err(Status::internal)?;
+        Ok(Arc::new(object))
+    }
+
+    fn complete(&self, target: &Target<'_>, revision: Revision, value: &Value) -> Result<Arc<Object>, Status> {
+        let object = Object::from_value(self.spec(target.kind), target.key(), revision, value);
+        object.map(Arc::new).map_err(Status::internal)
+    }
+}
+
+/// Why a transaction was not carried out.
+enum Lost {
+    /// The object itself changed: this is what it is now.
+    Race(Option<Entry>),
+    /// Another key of the transaction is not as expected: a claim, or an Organization that admits the caller.
+    Guard {
+        /// The key.
+        key: String,
+        /// What is stored there.
+        current: Option<Entry>,
+    },
+    /// For good.
+    Refused(Status),
+}
+
+/// The storage key of an object.
+fn storage_key(target: &Target<'_>) -> String {
+    format!("{}/{}", target.resource.stored.plural, target.key())
+}
+
+/// The bytes that are stored: neither `apiVersion` and `kind`, which differ by view, nor the resourceVersion, which the
+/// storage itself knows.
+fn stored_bytes(object: &Value) -> Vec<u8> {
+    let mut object = object.clone();
+    if let Some(members) = object.as_object_mut() {
+        members.remove("apiVersion");
+        members.remove("kind");
+    }
+    crate::wire::meta::metadata_mut(&mut object).remove("resourceVersion");
+    crate::wire::json::to_vec(&object)
+}
+
+/// Says why a read cannot be answered.
+pub fn stale(error: Stale) -> Status {
+    match error {
+        Stale::Initializing => {
+            let mut status = Status::unavailable(error.to_string());
+            status.code = 429;
+            status.reason = "TooManyRequests";
+            status
+        }
+        Stale::Storage(error) => {
+            let mut status = Status::unavailable("the storage cannot be reached right now, try again");
+            status.internal = Some(error.to_string());
+            status
+        }
+        Stale::Behind { wanted, reached } => Status::too_large_resource_version(wanted, reached),
+    }
+}
+
+/// 404 for the target, whether it is not there or not the caller's (visibility rule V7).
+fn not_found(target: &Target<'_>) -> Status {
+    let resource: GroupResource = target.resource.group_resource();
+    Status::not_found(&resource, target.name)
+}
+
+/// 403 for a member who is not an owner.
+fn ownership_required(target: &Target<'_>, verb: &str) -> Status {
+    let why = format!("ownership is required for {verb} operation");
+    Status::forbidden(&target.resource.group_resource(), target.name, why)
+}

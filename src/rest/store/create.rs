@@ -1,0 +1,188 @@
+//! Create: who may, under which name, and in which namespace.
+
+use serde_json::Value;
+
+use super::{Lost, Store, WriteOptions, Written, storage_key, stored_bytes};
+use crate::rest::caller::Target;
+use crate::rest::claim;
+use crate::rest::metadata;
+use crate::rest::resource::{Access, Edge};
+use crate::storage::{Change, Expect, Op, Revision};
+use crate::watchcache::Snapshot;
+use crate::wire::meta;
+use crate::wire::status::{Details, Status};
+
+/// How many generated names are tried.
+const GENERATED: usize = 8;
+
+impl Store {
+    /// Stores a new object. `object` has been decoded, and its kind and namespace compared with the path.
+    ///
+    /// # Errors
+    /// 422 for an invalid object, 400 for somebody who would not own it, 403 for a namespace that is not theirs
+    /// (visibility rule V17), 409 for a name that is taken.
+    pub async fn create(
+        &self,
+        target: &Target<'_>,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        metadata::born(&mut object);
+        if !meta::resource_version(&object).is_empty() {
+            return Err(Status::bad_request(
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        meta::set(&mut object, "namespace", target.namespace);
+        if let Some(members) = object.as_object_mut() {
+            members.remove("status");
+        }
+        if target.resource.access == Access::Filtered {
+            metadata::keep_own_finalizers(&mut object, None);
+        }
+        let base = meta::generate_name(&object).to_owned();
+        let generate = meta::name(&object).is_empty() && !base.is_empty();
+        let attempts = if generate { GENERATED } else { 1 };
+        for _ in 0..attempts {
+            if generate {
+                meta::set(&mut object, "name", meta::generated_name(&base));
+            }
+            let mut candidate = object.clone();
+            let warnings = self.prepare_create(target, &mut candidate, options)?;
+            let name = meta::name(&candidate).to_owned();
+            let named = target.named(target.namespace, &name);
+            if let Some(written) = self.insert(&named, &candidate, options, warnings).await? {
+                return Ok(written);
+            }
+        }
+        Err(taken(target, meta::name(&object), generate))
+    }
+
+    /// Stores the object unless its name is taken.
+    async fn insert(
+        &self,
+        target: &Target<'_>,
+        object: &Value,
+        options: &WriteOptions,
+        warnings: Vec<String>,
+    ) -> Result<Option<Written>, Status> {
+        let created = self.complete(target, 0, object)?;
+        if target.filtered() && !created.facts.owned_by(&target.caller.subjects) {
+            let kind = &target.resource.stored.singular;
+            let message = format!("cannot create {kind} you're not the owner of");
+            return Err(Status::bad_request(message));
+        }
+        if options.dry_run {
+            return self.rehearse(target, created, warnings).await;
+        }
+        let mut snapshot = self.cache.any().map_err(super::stale)?;
+        let mut claim = None;
+        for _ in 0..super::ATTEMPTS {
+            let guards = match self.guards(target, &snapshot, claim) {
+                Ok(guards) => guards,
+                Err(_) => {
+                    snapshot = self.cache.fresh().await.map_err(super::stale)?;
+                    self.guards(target, &snapshot, claim)?
+                }
+            };
+            let mut ops = vec![Op {
+                key: storage_key(target),
+                expect: Expect::Absent,
+                change: Change::Put(stored_bytes(object).into()),
+            }];
+            ops.extend(guards);
+            match self.commit(ops).await {
+                Ok(revision) => {
+                    let object = self.complete(target, revision, object)?;
+                    return Ok(Some(Written {
+                        object,
+                        warnings,
+                        unstored: false,
+                    }));
+                }
+                Err(Lost::Race(_)) => return Ok(None),
+                Err(Lost::Guard { key, current }) => {
+                    if key == claim::key(target.namespace) {
+                        claim = current.map(|entry| entry.revision);
+                    }
+                    snapshot = self.cache.fresh().await.map_err(super::stale)?;
+                }
+                Err(Lost::Refused(status)) => return Err(status),
+            }
+        }
+        Err(Status::modified(&target.resource.group_resource(), target.name))
+    }
+
+    /// Everything but storing.
+    async fn rehearse(
+        &self,
+        target: &Target<'_>,
+        object: std::sync::Arc<crate::watchcache::Object>,
+        warnings: Vec<String>,
+    ) -> Result<Option<Written>, Status> {
+        let snapshot = self.cache.fresh().await.map_err(super::stale)?;
+        self.guards(target, &snapshot, None)?;
+        if snapshot.get(target.kind, &target.key()).is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Written {
+            object,
+            warnings,
+            unstored: true,
+        }))
+    }
+
+    /// V17: where an object of the parent kind claims the namespace, only its owners and own members may create here.
+    /// What is returned keeps that true until the transaction; `claim` is the revision of a claim on the namespace that
+    /// the snapshot is known to contain.
+    fn guards(&self, target: &Target<'_>, snapshot: &Snapshot, claim: Option<Revision>) -> Result<Vec<Op>, Status> {
+        let Edge::Members {
+            parent: Some(parent), ..
+        } = &target.resource.stored.edge
+        else {
+            return Ok(Vec::new());
+        };
+        let Some(parent) = self.kind_id(parent).filter(|_| target.filtered()) else {
+            return Ok(Vec::new());
+        };
+        let mut guards = Vec::new();
+        for key in snapshot.index().claimants(parent, target.namespace) {
+            let Some(organization) = snapshot.get(parent, &key) else {
+                continue;
+            };
+            if !organization.facts.admits(&target.caller.subjects) {
+                return Err(self.forbidden_by_rbac(target));
+            }
+            guards.push(Op {
+                key: format!("{}/{key}", self.spec(parent).plural),
+                expect: Expect::At(organization.revision),
+                change: Change::Keep,
+            });
+        }
+        if guards.is_empty() {
+            guards.push(claim::guard(target.namespace, claim));
+        }
+        Ok(guards)
+    }
+
+    /// The 403 that RBAC itself would have given: the namespace's existence is nobody's business.
+    fn forbidden_by_rbac(&self, target: &Target<'_>) -> Status {
+        let resource = target.resource.group_resource();
+        let why = format!(
+            "User {:?} cannot create resource {:?} in API group {:?} in the namespace {:?}",
+            target.caller.user.name, resource.resource, resource.group, target.namespace
+        );
+        Status::forbidden(&resource, "", why)
+    }
+}
+
+/// 409 without any detail of the object that has the name (visibility rule V7).
+fn taken(target: &Target<'_>, name: &str, generated: bool) -> Status {
+    let mut status = Status::already_exists(&target.resource.group_resource(), name);
+    if generated {
+        status.message += ", the server was not able to generate a unique name for the object";
+        let details = status.details.get_or_insert_with(Box::<Details>::default);
+        details.retry_after_seconds = 1;
+    }
+    status
+}

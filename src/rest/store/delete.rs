@@ -1,0 +1,147 @@
+//! Delete: at once, or marked until the last finalizer is gone.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::update::remove_ops;
+use super::{ATTEMPTS, Lost, Store, not_found, ownership_required, stale, storage_key, stored_bytes};
+use crate::rest::caller::Target;
+use crate::rest::metadata;
+use crate::storage::{Change, Expect, Op};
+use crate::watchcache::{Object, Snapshot};
+use crate::wire::meta;
+use crate::wire::names::GroupResource;
+use crate::wire::options::{DeleteOptions, Preconditions};
+use crate::wire::status::Status;
+
+/// What a deletion came to.
+#[derive(Debug)]
+pub enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Arc<Object>),
+    /// The object waits for its finalizers.
+    Marked(Arc<Object>),
+}
+
+enum Plan {
+    Remove,
+    Mark(Value),
+    /// It is marked already, nothing changes.
+    Same,
+}
+
+impl Store {
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// 404 for what the caller does not see, 403 for a member who is no owner, 409 for a precondition that does not hold.
+    pub async fn delete(&self, target: &Target<'_>, options: &DeleteOptions) -> Result<Deleted, Status> {
+        let mut snapshot = self.cache.any().map_err(stale)?;
+        let mut current = snapshot.get(target.kind, &target.key()).cloned();
+        let mut sure = false;
+        for _ in 0..ATTEMPTS {
+            let plan = self.deletion(target, options, current.as_ref(), &snapshot);
+            let (plan, object) = match (plan, current) {
+                (Err(_) | Ok(Plan::Same), _) if !sure => {
+                    snapshot = self.cache.fresh().await.map_err(stale)?;
+                    current = snapshot.get(target.kind, &target.key()).cloned();
+                    sure = true;
+                    continue;
+                }
+                (Err(status), _) => return Err(status),
+                (Ok(_), None) => return Err(not_found(target)),
+                (Ok(plan), Some(object)) => (plan, object),
+            };
+            let ops = match &plan {
+                Plan::Same => return Ok(Deleted::Marked(object)),
+                Plan::Remove => remove_ops(target, &object),
+                Plan::Mark(value) => vec![Op {
+                    key: storage_key(target),
+                    expect: Expect::At(object.revision),
+                    change: Change::Put(stored_bytes(value).into()),
+                }],
+            };
+            let revision = if options.dry_run {
+                Ok(object.revision)
+            } else {
+                self.commit(ops).await
+            };
+            match revision {
+                Ok(revision) => {
+                    return match plan {
+                        Plan::Mark(value) => Ok(Deleted::Marked(self.complete(target, revision, &value)?)),
+                        _ => Ok(Deleted::Gone(object)),
+                    };
+                }
+                Err(Lost::Race(entry)) => {
+                    current = entry.map(|entry| self.parse(&entry)).transpose()?;
+                    sure = true;
+                }
+                Err(Lost::Guard { key, .. }) => {
+                    return Err(Status::internal(format!(
+                        "a deletion depends on nothing, but {key} moved"
+                    )));
+                }
+                Err(Lost::Refused(status)) => return Err(status),
+            }
+        }
+        Err(Status::modified(&target.resource.group_resource(), target.name))
+    }
+
+    fn deletion(
+        &self,
+        target: &Target<'_>,
+        options: &DeleteOptions,
+        current: Option<&Arc<Object>>,
+        snapshot: &Snapshot,
+    ) -> Result<Plan, Status> {
+        let current = current
+            .filter(|object| self.sees(target, object, snapshot))
+            .ok_or_else(|| not_found(target))?;
+        if target.filtered() && !current.facts.owned_by(&target.caller.subjects) {
+            return Err(ownership_required(target, "delete"));
+        }
+        check(target, &options.preconditions, current)?;
+        let old = current.value();
+        let mut new = old.clone();
+        let policy = options.propagation_policy;
+        let finalizers = metadata::deletion_finalizers(&old, policy, options.orphan_dependents);
+        if finalizers.is_empty() {
+            return Ok(Plan::Remove);
+        }
+        meta::set(&mut new, "finalizers", finalizers);
+        if !metadata::deleting(&new) {
+            meta::set(&mut new, "deletionTimestamp", meta::now());
+            meta::set(&mut new, "deletionGracePeriodSeconds", 0);
+            metadata::next_generation(&mut new);
+        }
+        if new == old {
+            Ok(Plan::Same)
+        } else {
+            Ok(Plan::Mark(new))
+        }
+    }
+}
+
+/// The details of these two refusals name the kind, as the Go server's do.
+fn check(target: &Target<'_>, preconditions: &Preconditions, current: &Object) -> Result<(), Status> {
+    let why = match (&preconditions.uid, &preconditions.resource_version) {
+        (Some(uid), _) if **uid != *current.uid => format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been deleted and \
+             then recreated",
+            current.uid
+        ),
+        (_, Some(version)) if *version != current.revision.to_string() => format!(
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object \
+             might have been modified",
+            current.revision
+        ),
+        _ => return Ok(()),
+    };
+    let kind = GroupResource {
+        group: target.resource.group_version.group.clone(),
+        resource: target.resource.stored.kind.clone(),
+    };
+    Err(Status::conflict(&kind, target.name, why))
+}

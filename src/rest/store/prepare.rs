@@ -1,0 +1,106 @@
+//! What an object goes through before it is stored: unknown fields, defaults, validation, in this order.
+
+use serde_json::Value;
+
+use super::update::Part;
+use super::{Store, WriteOptions};
+use crate::rest::caller::Target;
+use crate::wire::meta;
+use crate::wire::options::FieldValidation;
+use crate::wire::status::Status;
+use crate::wire::validation::FieldError;
+use crate::wire::validation::meta::{object_meta, object_meta_update};
+use crate::wire::validation::names::path_segment;
+
+impl Store {
+    /// Makes a new object ready to be stored.
+    pub(super) fn prepare_create(
+        &self,
+        target: &Target<'_>,
+        object: &mut Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, Status> {
+        let stored = self.stored(target.kind);
+        let warnings = self.tidy(target, object, options)?;
+        let mut errors = object_meta(object, stored.kind.namespaced, stored.kind.strategy.name_rule());
+        errors.extend(stored.schema.validate(object));
+        if errors.is_empty() {
+            errors.extend(stored.kind.strategy.validate_create(object));
+            errors.extend(stored.kind.strategy.validate(object));
+        }
+        refuse(target, meta::name(object), &errors)?;
+        Ok(warnings)
+    }
+
+    /// Makes a changed object ready to be stored; only the part that is written is validated, so that an old error
+    /// elsewhere in the object blocks nobody.
+    pub(super) fn prepare_update(
+        &self,
+        target: &Target<'_>,
+        part: Part,
+        new: &mut Value,
+        old: &Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, Status> {
+        let stored = self.stored(target.kind);
+        let warnings = self.tidy(target, new, options)?;
+        let strategy = &stored.kind.strategy;
+        let mut errors = object_meta(new, stored.kind.namespaced, |name, _| path_segment(name));
+        errors.extend(object_meta_update(new, old));
+        errors.extend(stored.schema.validate_update(&only(part, new), &only(part, old)));
+        if errors.is_empty() {
+            errors.extend(match part {
+                Part::Main => {
+                    let mut errors = strategy.validate(new);
+                    errors.extend(strategy.validate_update(new, old));
+                    errors
+                }
+                Part::Status => strategy.validate_status(new),
+            });
+        }
+        refuse(target, target.name, &errors)?;
+        Ok(warnings)
+    }
+
+    /// Removes unknown fields and fills defaults; answers the warnings about the former.
+    fn tidy(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
+        let stored = self.stored(target.kind);
+        let refuse = |error: String| Status::bad_request(cannot_handle(target, &error));
+        let mut unknown = meta::coerce(object).map_err(refuse)?;
+        unknown.extend(stored.schema.prune(object));
+        stored.schema.apply_defaults(object);
+        stored.kind.strategy.default(object);
+        match options.field_validation {
+            FieldValidation::Ignore => Ok(Vec::new()),
+            FieldValidation::Warn => Ok(unknown),
+            FieldValidation::Strict if unknown.is_empty() => Ok(Vec::new()),
+            FieldValidation::Strict => {
+                let problem = format!("strict decoding error: {}", unknown.join(", "));
+                Err(Status::bad_request(cannot_handle(target, &problem)))
+            }
+        }
+    }
+}
+
+/// Kubernetes' own opening for a body that is no object of the kind.
+fn cannot_handle(target: &Target<'_>, problem: &str) -> String {
+    let kind = &target.resource.stored.kind;
+    let version = &target.resource.group_version.version;
+    format!("{kind} in version {version:?} cannot be handled as a {kind}: {problem}")
+}
+
+/// The object without the half that this write cannot change.
+fn only(part: Part, object: &Value) -> Value {
+    let mut object = object.clone();
+    if let (Part::Main, Some(members)) = (part, object.as_object_mut()) {
+        members.remove("status");
+    }
+    object
+}
+
+fn refuse(target: &Target<'_>, name: &str, errors: &[FieldError]) -> Result<(), Status> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Status::invalid(&target.resource.group_kind(), name, errors))
+}

@@ -1,0 +1,219 @@
+//! Update, and everything that is an update underneath: patch, status, the removal of the last finalizer.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    ATTEMPTS, Lost, Store, WriteOptions, Written, not_found, ownership_required, stale, storage_key, stored_bytes,
+};
+use crate::rest::caller::Target;
+use crate::rest::resource::Access;
+use crate::rest::{claim, metadata};
+use crate::storage::{Change, Expect, Op};
+use crate::watchcache::{Object, Snapshot};
+use crate::wire::meta;
+use crate::wire::status::Status;
+use crate::wire::validation::FieldError;
+
+/// Which half of an object a write is about (visibility rule V14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything but the status.
+    Main,
+    /// The status alone.
+    Status,
+}
+
+/// Makes the wanted object from the current one (complete with resourceVersion). May be called several times.
+pub type Modify<'a> = &'a (dyn Fn(&Value) -> Result<Value, Status> + Send + Sync);
+
+/// What one look at the current object leads to.
+enum Plan {
+    /// Nothing to do.
+    Same(Vec<String>),
+    /// Store this.
+    Put(Value, Vec<String>),
+    /// The last finalizer of a deleted object went: remove it; this is its last state.
+    Remove(Value, Vec<String>),
+}
+
+impl Store {
+    /// Changes an object.
+    ///
+    /// # Errors
+    /// 404 for what the caller does not see, 403 for a member who is no owner, 409 for a stale resourceVersion or uid,
+    /// 422 for an invalid result; whatever `modify` says.
+    pub async fn update(
+        &self,
+        target: &Target<'_>,
+        verb: &str,
+        part: Part,
+        options: &WriteOptions,
+        modify: Modify<'_>,
+    ) -> Result<Written, Status> {
+        let mut snapshot = self.cache.any().map_err(stale)?;
+        let mut current = snapshot.get(target.kind, &target.key()).cloned();
+        // Whether `current` is known to be what the storage holds.
+        let mut sure = false;
+        for _ in 0..ATTEMPTS {
+            let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, modify);
+            let (ops, value, warnings) = match (plan, &current) {
+                (Err(_) | Ok(Plan::Same(_)), _) if !sure => {
+                    snapshot = self.cache.fresh().await.map_err(stale)?;
+                    current = snapshot.get(target.kind, &target.key()).cloned();
+                    sure = true;
+                    continue;
+                }
+                (Err(status), _) => return Err(status),
+                (_, None) => return Err(not_found(target)),
+                (Ok(Plan::Same(warnings)), Some(current)) => return Ok(written(current.clone(), warnings)),
+                (Ok(Plan::Put(value, warnings)), Some(current)) => {
+                    let ops = self.put_ops(target, current, &value)?;
+                    (ops, value, warnings)
+                }
+                (Ok(Plan::Remove(value, warnings)), Some(current)) => (remove_ops(target, current), value, warnings),
+            };
+            if options.dry_run {
+                let revision = current.as_ref().map_or(0, |current| current.revision);
+                return Ok(written(self.complete(target, revision, &value)?, warnings));
+            }
+            match self.commit(ops).await {
+                Ok(revision) => return Ok(written(self.complete(target, revision, &value)?, warnings)),
+                Err(Lost::Race(entry)) => {
+                    current = entry.map(|entry| self.parse(&entry)).transpose()?;
+                    sure = true;
+                }
+                Err(Lost::Guard { .. }) => {
+                    let namespace = value["status"]["namespace"]["name"].as_str().unwrap_or_default();
+                    let error = FieldError::duplicate("status.namespace.name", namespace);
+                    return Err(Status::invalid(&target.resource.group_kind(), target.name, &[error]));
+                }
+                Err(Lost::Refused(status)) => return Err(status),
+            }
+        }
+        Err(Status::modified(&target.resource.group_resource(), target.name))
+    }
+
+    /// The checks are made against the object that the transaction compares with (visibility rule V11).
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one look at one object: splitting it would only rename the arguments"
+    )]
+    fn plan(
+        &self,
+        target: &Target<'_>,
+        verb: &str,
+        part: Part,
+        options: &WriteOptions,
+        current: Option<&Arc<Object>>,
+        snapshot: &Snapshot,
+        modify: Modify<'_>,
+    ) -> Result<Plan, Status> {
+        let current = current
+            .filter(|object| self.sees(target, object, snapshot))
+            .ok_or_else(|| not_found(target))?;
+        if target.filtered() && !current.facts.owned_by(&target.caller.subjects) {
+            return Err(ownership_required(target, verb));
+        }
+        let old = current.value();
+        let mut new = modify(&old)?;
+        compare_identity(target, &new, &old)?;
+        metadata::carry_over(&mut new, &old);
+        match part {
+            Part::Main => keep(&mut new, &old, |field| field == "status"),
+            Part::Status => keep(&mut new, &old, |field| field != "status"),
+        }
+        if target.resource.access == Access::Filtered {
+            metadata::keep_own_finalizers(&mut new, Some(&old));
+        }
+        let warnings = self.prepare_update(target, part, &mut new, &old, options)?;
+        if content(&new) != content(&old) {
+            metadata::next_generation(&mut new);
+        }
+        if metadata::deleting(&new) && meta::finalizers(&new).is_empty() {
+            return Ok(Plan::Remove(new, warnings));
+        }
+        if stored_bytes(&new) == stored_bytes(&old) {
+            return Ok(Plan::Same(warnings));
+        }
+        Ok(Plan::Put(new, warnings))
+    }
+
+    /// The transaction that stores `value` over `current`, claims included.
+    fn put_ops(&self, target: &Target<'_>, current: &Object, value: &Value) -> Result<Vec<Op>, Status> {
+        let next = self.complete(target, 0, value)?;
+        let mut ops = vec![Op {
+            key: storage_key(target),
+            expect: Expect::At(current.revision),
+            change: Change::Put(stored_bytes(value).into()),
+        }];
+        let (old, new) = (current.facts.namespace.as_deref(), next.facts.namespace.as_deref());
+        ops.extend(claim::ops(target, &current.uid, old, new));
+        Ok(ops)
+    }
+}
+
+/// The transaction that removes `current`, its claim included.
+pub(super) fn remove_ops(target: &Target<'_>, current: &Object) -> Vec<Op> {
+    let mut ops = vec![Op {
+        key: storage_key(target),
+        expect: Expect::At(current.revision),
+        change: Change::Delete,
+    }];
+    ops.extend(claim::release(target, current));
+    ops
+}
+
+fn written(object: Arc<Object>, warnings: Vec<String>) -> Written {
+    Written {
+        object,
+        warnings,
+        unstored: false,
+    }
+}
+
+/// The resourceVersion and uid that the client gives are preconditions.
+fn compare_identity(target: &Target<'_>, new: &Value, old: &Value) -> Result<(), Status> {
+    let resource = target.resource.group_resource();
+    let uid = meta::uid(new);
+    if !uid.is_empty() && uid != meta::uid(old) {
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
+             precondition: {uid}, UID in object meta: {}",
+            storage_key(target),
+            meta::uid(old)
+        );
+        return Err(Status::conflict(&resource, target.name, why));
+    }
+    let version = meta::resource_version(new);
+    if version.is_empty() || version == "0" {
+        let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        let kind = crate::wire::names::GroupKind {
+            group: resource.group,
+            kind: resource.resource,
+        };
+        return Err(Status::invalid(&kind, target.name, &[error]));
+    }
+    if version != meta::resource_version(old) {
+        return Err(Status::modified(&resource, target.name));
+    }
+    Ok(())
+}
+
+/// Takes the top-level fields that `stays` names from the stored object.
+fn keep(new: &mut Value, old: &Value, stays: impl Fn(&str) -> bool) {
+    let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) else {
+        return;
+    };
+    new.retain(|field, _| !stays(field));
+    let kept = old.iter().filter(|(field, _)| stays(field));
+    new.extend(kept.map(|(field, value)| (field.clone(), value.clone())));
+}
+
+/// What the generation counts: everything but metadata and status.
+fn content(object: &Value) -> Vec<(&String, &Value)> {
+    let members = object.as_object().into_iter().flatten();
+    let counted = members.filter(|(field, _)| !matches!(field.as_str(), "metadata" | "status" | "apiVersion" | "kind"));
+    counted.collect()
+}

@@ -1,0 +1,222 @@
+//! The connections to the cluster's members, and which of them is asked.
+//!
+//! Every member has a client of its own: the requests go to one member until it fails, then to the next. etcd-client's
+//! own balancing picks at random, dead members included.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use etcd_client::{Certificate, Client, ConnectOptions, Identity, KvClient, TlsOptions, WatchClient};
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::Config;
+use super::answer::{self, Failure};
+use crate::storage::Error;
+
+/// Time that a request has, with everything that is tried for it.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time that a connection has to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A silent connection is asked for a sign of life after this long; etcd hangs up on clients that ask more often than
+/// every 5 seconds (`--grpc-keepalive-min-time`).
+const KEEPALIVE: Duration = Duration::from_secs(6);
+/// A connection that gives no sign of life for this long is dead: 9 seconds in all.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Larger answers than this cannot be represented by gRPC; etcd-client's default of 4 MiB is a handful of objects.
+const MESSAGE_SIZE: usize = i32::MAX as usize;
+
+/// Whether a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// It changes nothing, or nothing more when it is carried out twice.
+    Always,
+    /// Only when no member can have seen it.
+    Unsent,
+}
+
+pub(super) struct Members {
+    members: Vec<Member>,
+    options: ConnectOptions,
+    /// Counts the failures: its remainder is the member to ask.
+    turn: AtomicUsize,
+}
+
+struct Member {
+    endpoint: String,
+    /// Set once the first request has got through as far as authentication, which is part of connecting.
+    client: OnceCell<Client>,
+}
+
+/// A client for key requests without etcd-client's size limit.
+pub(super) fn kv(client: &Client) -> KvClient {
+    client.kv_client().max_decoding_message_size(MESSAGE_SIZE)
+}
+
+/// A client for watches without etcd-client's size limit.
+pub(super) fn watch(client: &Client) -> WatchClient {
+    client.watch_client().max_decoding_message_size(MESSAGE_SIZE)
+}
+
+impl Members {
+    /// Checks the configuration and reads the files; connects to nothing yet.
+    pub(super) async fn new(config: &Config) -> Result<Self, Error> {
+        if config.endpoints.is_empty() {
+            return Err(Error::Failed("no etcd endpoint is configured".to_owned()));
+        }
+        let secure = config
+            .endpoints
+            .iter()
+            .filter(|url| url.starts_with("https://"))
+            .count();
+        let plain = config.endpoints.iter().filter(|url| url.starts_with("http://")).count();
+        if secure + plain != config.endpoints.len() || (secure > 0 && plain > 0) {
+            return Err(Error::Failed(format!(
+                "etcd endpoints must all start with http:// or all with https://: {}",
+                config.endpoints.join(", ")
+            )));
+        }
+        let mut options = ConnectOptions::new()
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_keep_alive(KEEPALIVE, KEEPALIVE_TIMEOUT)
+            // etcd hangs up on clients that ask for signs of life without an open request.
+            .with_keep_alive_while_idle(false)
+            .with_tcp_keepalive(KEEPALIVE)
+            .with_require_leader(true);
+        match (&config.user, &config.password) {
+            (Some(user), Some(password)) => {
+                options = options.with_user(user, password).with_auto_token_refresh(true);
+            }
+            (None, None) => {}
+            _ => {
+                return Err(Error::Failed(
+                    "etcd needs both a user and a password, or neither".to_owned(),
+                ));
+            }
+        }
+        if secure > 0 {
+            options = options.with_tls(tls(config).await?);
+        } else if config.ca_file.is_some() || config.cert_file.is_some() || config.key_file.is_some() {
+            return Err(Error::Failed(
+                "certificate files for etcd are configured, but its endpoints are http://".to_owned(),
+            ));
+        }
+        let member = |endpoint: &String| Member {
+            endpoint: endpoint.clone(),
+            client: OnceCell::new(),
+        };
+        Ok(Self {
+            members: config.endpoints.iter().map(member).collect(),
+            options,
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    /// Sends a request to the member whose turn it is, and to the others when it fails and `retry` allows.
+    pub(super) async fn call<T, F, A>(&self, retry: Retry, mut request: F) -> Result<T, Error>
+    where
+        F: FnMut(Client) -> A,
+        A: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let asked = self.turn.load(Ordering::Relaxed);
+        let answer = timeout(REQUEST_TIMEOUT, async {
+            // A lone member is asked twice: its connection may have been broken for long without anyone noticing.
+            let attempts = self.members.len().max(2);
+            let mut attempt = 1;
+            loop {
+                let turn = self.turn.load(Ordering::Relaxed);
+                let member = &self.members[turn % self.members.len()];
+                let failure = match member.request(&self.options, &mut request).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(failure) => failure,
+                };
+                if !matches!(failure.error, Error::Unavailable(_)) {
+                    return Err(failure.error);
+                }
+                tracing::debug!(endpoint = member.endpoint, error = %failure.error, "etcd member failed");
+                self.pass(turn);
+                let again = retry == Retry::Always || failure.unsent || failure.token;
+                if !again || attempt >= attempts {
+                    return Err(failure.error);
+                }
+                attempt += 1;
+            }
+        })
+        .await;
+        answer.unwrap_or_else(|_| {
+            self.pass(asked);
+            Err(self.late())
+        })
+    }
+
+    /// Makes it the next member's turn, unless another request has done so already.
+    pub(super) fn pass(&self, turn: usize) {
+        let next = turn.wrapping_add(1);
+        let _ = self
+            .turn
+            .compare_exchange(turn, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The member to ask, as [`Self::pass`] takes it.
+    pub(super) fn turn(&self) -> usize {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn endpoint(&self, turn: usize) -> &str {
+        &self.members[turn % self.members.len()].endpoint
+    }
+
+    /// The error for a request that got no answer in time.
+    pub(super) fn late(&self) -> Error {
+        let endpoints: Vec<&str> = self.members.iter().map(|member| member.endpoint.as_str()).collect();
+        let seconds = REQUEST_TIMEOUT.as_secs();
+        Error::Unavailable(format!(
+            "no answer from etcd at {} within {seconds} s",
+            endpoints.join(", ")
+        ))
+    }
+}
+
+impl Member {
+    async fn request<T, F, A>(&self, options: &ConnectOptions, request: &mut F) -> Result<T, Failure>
+    where
+        F: FnMut(Client) -> A,
+        A: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let connect = || Client::connect([&self.endpoint], Some(options.clone()));
+        let client = self.client.get_or_try_init(connect).await.map_err(|error| Failure {
+            // The request itself has not been sent yet.
+            unsent: true,
+            ..answer::failure(&self.endpoint, &error)
+        })?;
+        match request(client.clone()).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(answer::failure(&self.endpoint, &error)),
+        }
+    }
+}
+
+async fn tls(config: &Config) -> Result<TlsOptions, Error> {
+    let Some(ca_file) = &config.ca_file else {
+        return Err(Error::Failed(
+            "an https:// endpoint of etcd needs the file of its authority".to_owned(),
+        ));
+    };
+    let tls = TlsOptions::new().ca_certificate(Certificate::from_pem(read(ca_file).await?));
+    match (&config.cert_file, &config.key_file) {
+        (Some(cert_file), Some(key_file)) => {
+            let (cert, key) = (read(cert_file).await?, read(key_file).await?);
+            Ok(tls.identity(Identity::from_pem(cert, key)))
+        }
+        (None, None) => Ok(tls),
+        _ => Err(Error::Failed(
+            "a client certificate for etcd needs both its file and its key's file".to_owned(),
+        )),
+    }
+}
+
+async fn read(path: &std::path::Path) -> Result<Vec<u8>, Error> {
+    let failed = |error| Error::Failed(format!("cannot read {} for etcd: {error}", path.display()));
+    tokio::fs::read(path).await.map_err(failed)
+}

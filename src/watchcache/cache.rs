@@ -1,0 +1,222 @@
+//! The published snapshot, and the ways to wait for a newer one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::log::{Bounds, Entry};
+use super::snapshot::{KindSpec, Snapshot};
+use super::watchers::{Interest, Subscription, Watchers};
+use crate::storage::{Error, Revision, Storage};
+
+/// How long a read waits for the cache to reach the revision it needs.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often the storage is asked for progress while somebody waits.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+/// Why a read cannot be answered from the cache.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// The cache has not been loaded yet.
+    #[error("storage is (re)initializing")]
+    Initializing,
+    /// The storage cannot be asked for its newest revision.
+    #[error(transparent)]
+    Storage(#[from] Error),
+    /// The cache did not get there in time.
+    #[error("revision {wanted} was not reached, the cache is at {reached}")]
+    Behind {
+        /// What was needed.
+        wanted: Revision,
+        /// What there is.
+        reached: Revision,
+    },
+}
+
+/// The watch cache of all resources.
+pub struct Cache {
+    pub(super) specs: Arc<[KindSpec]>,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) bounds: Bounds,
+    current: ArcSwap<Snapshot>,
+    ready: AtomicBool,
+    watchers: Arc<Mutex<Watchers>>,
+    revision: watch::Sender<Revision>,
+    /// Asks the running storage watch for progress.
+    progress: Mutex<Option<mpsc::Sender<()>>>,
+    probe: Arc<Mutex<Probe>>,
+}
+
+/// Askers that share the next question for the newest revision.
+#[derive(Default)]
+struct Probe {
+    waiting: Vec<oneshot::Sender<Result<Revision, Error>>>,
+    running: bool,
+}
+
+impl Cache {
+    /// An empty cache; [`super::reflector::run`] fills it.
+    pub fn new(specs: Vec<KindSpec>, storage: Arc<dyn Storage>, bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self {
+            current: ArcSwap::from_pointee(Snapshot::empty(&specs, 0)),
+            specs: specs.into(),
+            storage,
+            bounds,
+            ready: AtomicBool::new(false),
+            watchers: Arc::default(),
+            revision: watch::Sender::new(0),
+            progress: Mutex::new(None),
+            probe: Arc::default(),
+        })
+    }
+
+    /// What the cache knows of its kinds, by [`crate::visibility::KindId`].
+    pub fn specs(&self) -> &[KindSpec] {
+        &self.specs
+    }
+
+    /// Whether the cache has been loaded.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The newest snapshot, whatever its age.
+    ///
+    /// # Errors
+    /// [`Stale::Initializing`] before the first load.
+    pub fn any(&self) -> Result<Arc<Snapshot>, Stale> {
+        if !self.is_ready() {
+            return Err(Stale::Initializing);
+        }
+        Ok(self.current.load_full())
+    }
+
+    /// A snapshot that holds everything that was committed anywhere before the call (visibility rule V2).
+    ///
+    /// # Errors
+    /// The storage does not answer, or the cache does not get there within three seconds.
+    pub async fn fresh(&self) -> Result<Arc<Snapshot>, Stale> {
+        if !self.is_ready() {
+            return Err(Stale::Initializing);
+        }
+        let newest = self.newest_revision().await?;
+        self.at_least(newest).await
+    }
+
+    /// A snapshot that holds everything up to `wanted`.
+    ///
+    /// # Errors
+    /// The cache does not get there within three seconds.
+    pub async fn at_least(&self, wanted: Revision) -> Result<Arc<Snapshot>, Stale> {
+        let snapshot = self.any()?;
+        if snapshot.revision >= wanted {
+            return Ok(snapshot);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let mut revision = self.revision.subscribe();
+        loop {
+            // Revisions of keys outside our prefix arrive only when asked for.
+            if let Some(progress) = &*self.progress.lock() {
+                let _ = progress.try_send(());
+            }
+            let pause = deadline.min(Instant::now() + PROGRESS);
+            let reached = timeout_at(pause, revision.wait_for(|reached| *reached >= wanted)).await;
+            if matches!(reached, Ok(Ok(_))) {
+                return Ok(self.current.load_full());
+            }
+            if Instant::now() >= deadline {
+                let reached = self.current.load().revision;
+                return Err(Stale::Behind { wanted, reached });
+            }
+        }
+    }
+
+    /// Registers a watcher; its offers begin right after the snapshot that comes with it.
+    ///
+    /// # Errors
+    /// [`Stale::Initializing`] before the first load.
+    pub fn subscribe(&self, interest: Interest) -> Result<Subscription, Stale> {
+        if !self.is_ready() {
+            return Err(Stale::Initializing);
+        }
+        Ok(Watchers::subscribe(&self.watchers, interest, || {
+            self.current.load_full()
+        }))
+    }
+
+    /// Number of registered watchers.
+    pub fn watchers(&self) -> usize {
+        self.watchers.lock().len()
+    }
+
+    /// The storage's newest revision. Everybody who asks while a question is under way shares the next one.
+    async fn newest_revision(&self) -> Result<Revision, Error> {
+        let (sender, answer) = oneshot::channel();
+        let idle = {
+            let mut probe = self.probe.lock();
+            probe.waiting.push(sender);
+            !std::mem::replace(&mut probe.running, true)
+        };
+        if idle {
+            tokio::spawn(ask(self.probe.clone(), self.storage.clone()));
+        }
+        answer.await.unwrap_or_else(|_| {
+            Err(Error::Unavailable(
+                "the question for the newest revision was dropped".to_owned(),
+            ))
+        })
+    }
+
+    /// Replaces everything after a (re)load; watchers that were there have missed something.
+    pub(super) fn reset(&self, snapshot: Snapshot) {
+        let revision = snapshot.revision;
+        let mut watchers = self.watchers.lock();
+        watchers.gap();
+        self.current.store(Arc::new(snapshot));
+        drop(watchers);
+        self.ready.store(true, Ordering::Release);
+        self.revision.send_replace(revision);
+    }
+
+    /// Publishes the next snapshot: whoever subscribes sees either the offer or the snapshot with its effect.
+    pub(super) fn publish(&self, snapshot: Snapshot, entry: Option<&Arc<Entry>>) {
+        let revision = snapshot.revision;
+        let mut watchers = self.watchers.lock();
+        if let Some(entry) = entry {
+            watchers.offer(entry);
+        }
+        self.current.store(Arc::new(snapshot));
+        drop(watchers);
+        self.revision.send_replace(revision);
+    }
+
+    pub(super) fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    pub(super) fn set_progress(&self, progress: Option<mpsc::Sender<()>>) {
+        *self.progress.lock() = progress;
+    }
+}
+
+async fn ask(probe: Arc<Mutex<Probe>>, storage: Arc<dyn Storage>) {
+    loop {
+        let waiting = {
+            let mut probe = probe.lock();
+            if probe.waiting.is_empty() {
+                probe.running = false;
+                return;
+            }
+            std::mem::take(&mut probe.waiting)
+        };
+        let answer = storage.current_revision().await;
+        for asker in waiting {
+            let _ = asker.send(answer.clone());
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Descriptors for the tests.
+
+use std::sync::Arc;
+
+use bulward::rest::resource::{Access, Cell, Column, Edge, Group, Kind, Registry, Resource, Strategy};
+use bulward::visibility::Facts;
+use bulward::wire::names::GroupVersion;
+use serde_json::{Value, json};
+
+struct Anything;
+
+impl Strategy for Anything {}
+
+/// The two views of Organizations and Projects, as they are served.
+pub(super) fn tenancy() -> Registry {
+    bulward::groups::registry(&bulward::groups::Options::default())
+}
+
+/// The CustomResourceDefinitions that kube-apiserver described in `upstream/`: gadgets with a status, clusterwides without.
+pub(super) fn gadgets() -> Registry {
+    let group = "t.example.io";
+    let resource = |kind, status_subresource| {
+        Arc::new(Resource {
+            group_version: GroupVersion::new(group, "v1"),
+            stored: kind,
+            short_names: if status_subresource {
+                vec!["gd".to_owned()]
+            } else {
+                Vec::new()
+            },
+            categories: Vec::new(),
+            access: Access::Unfiltered,
+            status_subresource,
+        })
+    };
+    let schema = || json!({"type": "object", "properties": {"spec": {"type": "object"}}});
+    Registry {
+        groups: vec![Group {
+            name: group.to_owned(),
+            priority: 1000,
+            resources: vec![
+                resource(kind("Gadget", true, schema()), true),
+                resource(kind("Clusterwide", false, schema()), false),
+            ],
+        }],
+    }
+}
+
+fn kind(name: &str, namespaced: bool, schema: Value) -> Arc<Kind> {
+    let column = Column {
+        name: "Name".to_owned(),
+        kind: "string",
+        format: "name",
+        description: "The name.".to_owned(),
+        priority: 0,
+        cell: Cell::Name,
+    };
+    Arc::new(Kind {
+        kind: name.to_owned(),
+        singular: name.to_lowercase(),
+        plural: format!("{}s", name.to_lowercase()),
+        description: format!("{name} is what its owners and members see."),
+        namespaced,
+        schema,
+        strategy: Arc::new(Anything),
+        selectable_fields: Vec::new(),
+        columns: vec![column],
+        edge: Edge::Members {
+            facts: |_| Facts::default(),
+            through: None,
+            parent: None,
+        },
+    })
+}
+
+fn organization_schema(kind: &str) -> Value {
+    let subject = json!({
+        "type": "object",
+        "description": "Subject names a user, a group or a service account, as RBAC does.",
+        "required": ["kind", "name"],
+        "properties": {
+            "kind": {"type": "string", "enum": ["User", "Group", "ServiceAccount"], "description": "What is named."},
+            "apiGroup": {"type": "string", "description": "rbac.authorization.k8s.io for users and groups, empty for service accounts."},
+            "name": {"type": "string", "minLength": 1, "description": "The name."},
+            "namespace": {"type": "string", "description": "The namespace of a service account."},
+        },
+        "x-kubernetes-map-type": "atomic",
+    });
+    json!({
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "spec": {
+                "type": "object",
+                "description": format!("What the {kind} should be."),
+                "required": ["owners"],
+                "properties": {
+                    "owners": {
+                        "type": "array",
+                        "minItems": 1,
+                        "description": format!("Owners hold all permissions on the {kind}; at least one is left at all times."),
+                        "items": subject,
+                    },
+                },
+            },
+            "status": {
+                "type": "object",
+                "description": format!("What the {kind} is."),
+                "properties": {
+                    "observedGeneration": {"type": "integer", "format": "int64", "description": "The generation that was acted on."},
+                    "phase": {"type": "string", "enum": ["Ready", "NotReady", "Unknown", "Terminating"], "default": "Unknown", "description": "For display only."},
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,34 @@
+//! What the tests talk to: a real control plane, kubectl, a client-go informer, and our own binary as a process.
+//!
+//! Everything here is asynchronous and waits on conditions with a deadline; a failed wait says what was seen last and
+//! where the logs are (`target/it-logs/`). Processes end with the test process, however that ends.
+
+mod aggregation;
+#[expect(
+    dead_code,
+    reason = "the tests of the apiserver command are its users, and come with that command"
+)]
+mod bulward;
+mod control_plane;
+mod etcd;
+mod guardian;
+mod informer;
+mod kubectl;
+mod lines;
+pub(crate) mod pki;
+mod ports;
+mod process;
+mod programs;
+mod sample_apiserver;
+mod tests;
+mod waiting;
+
+pub(crate) use aggregation::Registration;
+#[expect(unused_imports, reason = "as for the module")]
+pub(crate) use bulward::Bulward;
+pub(crate) use control_plane::ControlPlane;
+pub(crate) use etcd::Etcd;
+pub(crate) use informer::Informer;
+pub(crate) use kubectl::Kubectl;
+pub(crate) use sample_apiserver::SampleApiserver;
+pub(crate) use waiting::{STARTUP, eventually, serving, started_once};
