@@ -37,5 +37,5 @@ pub async fn options(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Re
         return DeleteOptions::from_query(call.query);
     }
     let value = input::value(input::media_type(headers)?, &bytes)?;
-    DeleteOptions::from_body(&value, &call.resource.group_version)
+    DeleteOptions::from_body(&value)
 }
