@@ -32,22 +32,13 @@ pub(super) fn failure(endpoint: &str, error: &Etcd) -> Failure {
             token: false,
         };
     };
-    let certificate = chain(status.source()).any(|source| {
-        let tls = source
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        matches!(
-            tls.and_then(|tls| tls.downcast_ref::<rustls::Error>()),
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_))
-        )
-    });
     let refused = |source: Cause<'_>| {
         let io = source.downcast_ref::<std::io::Error>();
         io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused)
     };
     let text = format!("{}{}", status.message(), sources(status.source()));
     Failure {
-        error: if certificate {
+        error: if distrusted(&text) {
             Error::Failed(format!("etcd at {endpoint}: {text}"))
         } else {
             refusal(endpoint, Some(i32::from(status.code())), &text)
@@ -55,6 +46,12 @@ pub(super) fn failure(endpoint: &str, error: &Etcd) -> Failure {
         unsent: chain(status.source()).any(refused),
         token: status.message().contains("invalid auth token") || status.message().contains("auth store is old"),
     }
+}
+
+/// Whether one side does not trust the other's certificate, in rustls' words; hyper passes on nothing but the text.
+fn distrusted(text: &str) -> bool {
+    let alert = text.contains("received fatal alert") && (text.contains("ertificate") || text.contains("UnknownCA"));
+    alert || text.contains("invalid peer certificate")
 }
 
 /// Translates the text with which etcd refuses a request or cancels a watch; `code` is gRPC's number,
