@@ -137,3 +137,68 @@ fn chain(first: Option<Cause<'_>>) -> impl Iterator<Item = Cause<'_>> {
 fn sources(first: Option<Cause<'_>>) -> String {
     chain(first).map(|source| format!(": {source}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_their_meaning() {
+        let unavailable = [
+            (Some(14), "etcdserver: no leader"),
+            (Some(14), "etcdserver: request timed out"),
+            (Some(4), "context deadline exceeded"),
+            (Some(8), "etcdserver: too many requests"),
+            (Some(16), "etcdserver: invalid auth token"),
+            (Some(3), "etcdserver: revision of auth store is old"),
+            (Some(13), "h2 protocol error"),
+            (None, "etcdserver: no leader"),
+        ];
+        for (code, text) in unavailable {
+            let error = refusal("http://e", code, text);
+            let Error::Unavailable(told) = &error else {
+                panic!("{text}: {error:?}")
+            };
+            assert_eq!(*told, format!("etcd at http://e: {text}"));
+        }
+        let failed = [
+            (Some(8), "etcdserver: mvcc: database space exceeded"),
+            (Some(3), "etcdserver: request is too large"),
+            (Some(8), "grpc: received message larger than max (9 vs. 8)"),
+            (
+                Some(3),
+                "etcdserver: authentication failed, invalid user ID or password",
+            ),
+            (Some(9), "etcdserver: authentication is not enabled"),
+            (Some(15), "etcdserver: corrupt cluster"),
+            (Some(7), "etcdserver: permission denied"),
+            (None, "etcdserver: permission denied"),
+            (
+                None,
+                "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",
+            ),
+        ];
+        for (code, text) in failed {
+            let error = refusal("http://e", code, text);
+            assert!(
+                matches!(&error, Error::Failed(told) if told.contains(text)),
+                "{text}: {error:?}"
+            );
+        }
+        let out_of_range = |text| at(refusal("http://e", Some(11), text), 7);
+        assert_eq!(
+            out_of_range("etcdserver: mvcc: required revision has been compacted"),
+            Error::Compacted {
+                requested: 7,
+                oldest: 0
+            }
+        );
+        assert_eq!(
+            out_of_range("etcdserver: mvcc: required revision is a future revision"),
+            Error::Future {
+                requested: 7,
+                current: 0
+            }
+        );
+    }
+}
