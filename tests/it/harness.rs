@@ -12,6 +12,7 @@ mod bulward;
 mod control_plane;
 mod etcd;
 mod guardian;
+pub(crate) mod in_process;
 mod informer;
 mod kubectl;
 mod lines;
@@ -20,6 +21,7 @@ mod ports;
 mod process;
 mod programs;
 mod sample_apiserver;
+pub(crate) mod tenancy;
 mod tests;
 mod waiting;
 

@@ -9,3 +9,5 @@ mod serving;
 mod source;
 mod storage;
 mod tidy;
+mod verbs;
+mod visibility;
