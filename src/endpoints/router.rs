@@ -43,10 +43,10 @@ impl Route for Router {
     }
 
     async fn route(&self, request: Authorized) -> Response<Body> {
-        let pretty = request.pretty;
+        let errors = request.errors;
         if request.info.is_resource {
             let result = self.resource(request).await;
-            return result.unwrap_or_else(|status| respond::status(&status, pretty));
+            return result.unwrap_or_else(|status| respond::status(&status, errors));
         }
         self.document(&request).await
     }
@@ -76,9 +76,9 @@ impl Router {
             pretty: request.pretty,
         };
         match self.documents.respond(&question) {
-            Some(_) if request.method != Method::GET => respond::status(&Status::method_not_allowed(), request.pretty),
+            Some(_) if request.method != Method::GET => respond::status(&Status::method_not_allowed(), request.errors),
             Some(answer) => answer.into_response().map(body::full),
-            None if self.serves_group(path) => respond::status(&Status::unknown_path(), request.pretty),
+            None if self.serves_group(path) => respond::status(&Status::unknown_path(), request.errors),
             None => respond::bytes(StatusCode::NOT_FOUND, respond::JSON, self.documents.index_body()),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -18,7 +18,7 @@ use super::body::Body;
 use super::labels::Labels;
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
-use super::respond;
+use super::respond::{self, Manner};
 use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
 use crate::telemetry::logging::ACCESS_TARGET;
@@ -54,6 +54,8 @@ pub struct Authorized {
     pub body: Incoming,
     /// Whether JSON is to be indented.
     pub pretty: bool,
+    /// How errors are to be written.
+    pub errors: Manner,
     /// Cancelled when the server stops: a watch ends then.
     pub drain: CancellationToken,
 }
@@ -115,6 +117,13 @@ impl Pipeline {
         let info = RequestInfo::parse(&parts.method, parts.uri.path(), &query);
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let pretty = negotiate::pretty(query.get("pretty"), agent);
+        // Errors are written as Accept says, but never as a table.
+        let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+        let errors = negotiate::for_status(accept);
+        let errors = Manner {
+            format: errors.format,
+            pretty: errors.pretty.unwrap_or(pretty),
+        };
         let started = Instant::now();
         let labels = Labels::of(&info, &query, self.route.serves(&info));
         let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
@@ -127,8 +136,8 @@ impl Pipeline {
             let limit = timeout(&info, &query)?;
             let caller = self.authenticate(&mut headers, peer).await?;
             user.clone_from(&caller.name);
-            if let Err(denied) = self.authorize(&caller, &info).await {
-                return Ok(denied.unwrap_or_else(|status| respond::status(&status, pretty)));
+            if let Err(denied) = self.authorize(&caller, &info, errors).await {
+                return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
             }
             let authorized = Authorized {
                 method: parts.method,
@@ -140,6 +149,7 @@ impl Pipeline {
                 user: caller,
                 body,
                 pretty,
+                errors,
                 drain: peer.drain.clone(),
             };
             let answer = self.route.route(authorized);
@@ -152,7 +162,7 @@ impl Pipeline {
         };
         let mut response = result
             .await
-            .unwrap_or_else(|status: Status| respond::status(&status, pretty));
+            .unwrap_or_else(|status: Status| respond::status(&status, errors));
         let bytes = http_body::Body::size_hint(response.body()).exact();
         self.metrics
             .request(&labels.get(), response.status(), started.elapsed(), bytes);
@@ -185,7 +195,12 @@ impl Pipeline {
     }
 
     /// A refusal is a Status, or a finished response where no decision could be had.
-    async fn authorize(&self, user: &UserInfo, info: &RequestInfo) -> Result<(), Result<Response<Body>, Status>> {
+    async fn authorize(
+        &self,
+        user: &UserInfo,
+        info: &RequestInfo,
+        errors: Manner,
+    ) -> Result<(), Result<Response<Body>, Status>> {
         let started = Instant::now();
         let attributes = info.attributes();
         let decision = self.authorizer.authorize(user, &attributes).await;
@@ -198,7 +213,7 @@ impl Pipeline {
         match decision {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => {
-                let mut response = respond::status(&attributes.forbidden(user, &reason), false);
+                let mut response = respond::status(&attributes.forbidden(user, &reason), errors);
                 nosniff(response.headers_mut());
                 Err(Ok(response))
             }

@@ -96,14 +96,6 @@ fn every_recorder_shows() {
         ("bulward_visibility_subjects", 5.0),
         ("bulward_visibility_objects", 6.0),
         ("bulward_watchers", 3.0),
-        (
-            "bulward_visibility_offers_total{resource=\"organizations\",result=\"sent\"}",
-            2.0,
-        ),
-        (
-            "bulward_visibility_offers_total{resource=\"organizations\",result=\"withheld\"}",
-            1.0,
-        ),
     ] {
         assert_eq!(value(&metrics, start), expected, "{start}");
     }

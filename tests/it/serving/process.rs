@@ -5,7 +5,6 @@ use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::Arc,
-    time::Duration,
 };
 
 use rustls::{
@@ -13,9 +12,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-use tokio::time::Instant;
-
 use super::DEADLINE;
+use crate::harness::eventually;
 
 /// A running server; killed when dropped.
 struct Process {
@@ -103,12 +101,13 @@ impl Process {
         );
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    async fn exit_code(&mut self) -> Option<i32> {
         let mut status = None;
-        wait_until(|| {
+        wait_until("the process ends", || {
             status = self.child.try_wait().unwrap();
             status.is_some()
-        });
+        })
+        .await;
         status.unwrap().code()
     }
 }
@@ -129,12 +128,9 @@ contexts: [{name: none, context: {cluster: none, user: none}}]
 current-context: none
 ";
 
-fn wait_until(mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < DEADLINE, "took longer than any healthy run does");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let look = async || if condition() { Ok(()) } else { Err("not yet") };
+    eventually(what, DEADLINE, look).await;
 }
 
 /// The status that an anonymous caller gets.
@@ -267,37 +263,37 @@ fn certificates_are_made_in_a_folder() {
     assert_eq!(failure(&["certs", "client", "--dir", dir, "--user=ca"]).0, 2);
 }
 
-#[test]
-fn a_signal_ends_it_in_good_order() {
+#[tokio::test]
+async fn a_signal_ends_it_in_good_order() {
     for signal in ["TERM", "INT"] {
         let folder = tempfile::tempdir().unwrap();
         let mut dev = Process::dev(folder.path());
         dev.signal(signal);
-        assert_eq!(dev.exit_code(), Some(0), "{signal}");
+        assert_eq!(dev.exit_code().await, Some(0), "{signal}");
     }
 }
 
-#[test]
-fn the_delay_is_served_unready_and_a_second_signal_ends_it() {
+#[tokio::test]
+async fn the_delay_is_served_unready_and_a_second_signal_ends_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = Process::apiserver(folder.path(), &["--shutdown-delay-duration=1h"]);
     let status = |port, path| get(port, &folder.path().join("certs/ca.crt"), path).ok();
-    wait_until(|| status(server.port, "/readyz") == Some(200));
+    wait_until("ready", || status(server.port, "/readyz") == Some(200)).await;
     server.signal("TERM");
-    wait_until(|| status(server.port, "/readyz") == Some(500));
+    wait_until("not ready", || status(server.port, "/readyz") == Some(500)).await;
     assert_eq!(status(server.port, "/livez"), Some(200));
     server.signal("TERM");
-    assert_eq!(server.exit_code(), Some(1));
+    assert_eq!(server.exit_code().await, Some(1));
 }
 
-#[test]
-fn a_restart_finds_everything() {
+#[tokio::test]
+async fn a_restart_finds_everything() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = || std::fs::read(folder.path().join("certificates/alice.crt")).unwrap();
     let mut first = Process::dev(folder.path());
     let before = certificate();
     first.signal("TERM");
-    assert_eq!(first.exit_code(), Some(0));
+    assert_eq!(first.exit_code().await, Some(0));
     let second = Process::dev(folder.path());
     assert_eq!(certificate(), before);
     let kubeconfig = std::fs::read_to_string(folder.path().join("alice.kubeconfig")).unwrap();
