@@ -4,21 +4,17 @@
 //! where the logs are (`target/it-logs/`). Processes end with the test process, however that ends.
 
 mod aggregation;
-#[expect(
-    dead_code,
-    reason = "the tests of the apiserver command are its users, and come with that command"
-)]
 mod bulward;
 mod control_plane;
 mod etcd;
-mod guardian;
+pub(crate) mod guardian;
 pub(crate) mod in_process;
 mod informer;
 mod kubectl;
-mod lines;
+pub(crate) mod lines;
 pub(crate) mod pki;
-mod ports;
-mod process;
+pub(crate) mod ports;
+pub(crate) mod process;
 mod programs;
 mod sample_apiserver;
 pub(crate) mod tenancy;
@@ -26,8 +22,7 @@ mod tests;
 mod waiting;
 
 pub(crate) use aggregation::Registration;
-#[expect(unused_imports, reason = "as for the module")]
-pub(crate) use bulward::Bulward;
+pub(crate) use bulward::{Bulward, GROUPS};
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use etcd::Etcd;
 pub(crate) use informer::Informer;

@@ -5,6 +5,7 @@ mod documents;
 mod harness;
 mod identity;
 mod layering;
+mod live;
 mod serving;
 mod source;
 mod storage;

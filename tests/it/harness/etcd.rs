@@ -15,6 +15,8 @@ pub(crate) struct Etcd {
     program: std::path::PathBuf,
     port: u16,
     peer_port: u16,
+    /// Whether it waits for the disk.
+    durable: bool,
     data: TempDir,
     log: Log,
     process: Mutex<Option<Process>>,
@@ -23,12 +25,22 @@ pub(crate) struct Etcd {
 impl Etcd {
     /// Starts an etcd and waits until it answers. `name` names its log: `target/it-logs/<name>-etcd.log`.
     pub(crate) async fn start(name: &str) -> Result<Etcd, String> {
+        Etcd::start_as(name, false).await
+    }
+
+    /// One that acknowledges only what is on the disk, as in production.
+    pub(crate) async fn start_durable(name: &str) -> Result<Etcd, String> {
+        Etcd::start_as(name, true).await
+    }
+
+    async fn start_as(name: &str, durable: bool) -> Result<Etcd, String> {
         let data = guardian::temporary("etcd");
         let etcd = Etcd {
             name: format!("{name}-etcd"),
             program: programs::find("etcd").await?,
             port: ports::free(),
             peer_port: ports::free(),
+            durable,
             data,
             log: Log::create(&format!("{name}-etcd")),
             process: Mutex::new(None),
@@ -59,8 +71,11 @@ impl Etcd {
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}")])
+            .args(["--log-level", "warn"]);
+        if !self.durable {
             // SIGKILL loses nothing that was handed to the kernel; only the machine's power could.
-            .args(["--unsafe-no-fsync", "--log-level", "warn"]);
+            command.arg("--unsafe-no-fsync");
+        }
         *self.process.lock() = Some(Process::spawn(&self.name, &mut command, &self.log));
         self.answers().await
     }

@@ -27,7 +27,7 @@ use super::pki::install_tls_provider;
 pub(crate) use answer::Answer;
 pub(crate) use caller::Caller;
 pub(crate) use stores::{Opened, each_storage, embedded, etcd, memory};
-pub(crate) use watching::{Event, Watching};
+pub(crate) use watching::Watching;
 
 /// How long an answer or an event may take before a test gives up; never reached when all is well.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -35,8 +35,11 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// Who signs servers and users, and who signs the front proxy; one each for the whole test process.
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("it").expect("make an authority"));
 static FRONT: LazyLock<Authority> = LazyLock::new(|| Authority::new("it-front").expect("make an authority"));
-static FRONT_PROXY: LazyLock<Pair> =
-    LazyLock::new(|| FRONT.issue(&Leaf::client("front-proxy", &[])).expect("issue a certificate"));
+static FRONT_PROXY: LazyLock<Pair> = LazyLock::new(|| {
+    FRONT
+        .issue(&Leaf::client("front-proxy", &[]))
+        .expect("issue a certificate")
+});
 
 /// What a test may want to be different.
 #[derive(Clone, Debug, Default)]
@@ -130,7 +133,9 @@ impl InProcess {
 
     /// A user with a client certificate; at most two groups fit into one.
     pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Caller {
-        let pair = AUTHORITY.issue(&Leaf::client(name, groups)).expect("issue a certificate");
+        let pair = AUTHORITY
+            .issue(&Leaf::client(name, groups))
+            .expect("issue a certificate");
         self.presenting(&pair)
     }
 

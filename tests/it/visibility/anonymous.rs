@@ -26,7 +26,11 @@ async fn v08_nothing_is_a_complete_answer(opened: Opened) {
         // Idle until its end: neither object nor bookmark.
         nobody.watch(&format!("{path}?timeoutSeconds=1")).await.end().await;
         let from = list.revision();
-        nobody.watch(&format!("{path}?resourceVersion={from}&timeoutSeconds=1")).await.end().await;
+        nobody
+            .watch(&format!("{path}?resourceVersion={from}&timeoutSeconds=1"))
+            .await
+            .end()
+            .await;
     }
 }
 each_storage!(v08_nothing_is_a_complete_answer);
@@ -41,19 +45,31 @@ async fn v09_no_credentials_are_anonymous() {
         assert_eq!(anonymous.get(path).await.code, 200, "{path}");
     }
     let text = r#"organizations.apiserver.bulward.io is forbidden: User "system:anonymous" cannot list resource "organizations" in API group "apiserver.bulward.io" at the cluster scope"#;
-    anonymous.get(&organizations()).await.refused_with(403, "Forbidden", text);
-    anonymous.get(&format!("{}?watch=true", organizations())).await.refused(403, "Forbidden");
+    anonymous
+        .get(&organizations())
+        .await
+        .refused_with(403, "Forbidden", text);
+    anonymous
+        .get(&format!("{}?watch=true", organizations()))
+        .await
+        .refused(403, "Forbidden");
     anonymous.get(&organization("acme")).await.refused(403, "Forbidden");
     anonymous.get(&organization("nothing")).await.refused(403, "Forbidden");
     anonymous.delete(&organization("acme")).await.refused(403, "Forbidden");
     anonymous.get("/apis").await.refused(403, "Forbidden");
     anonymous.get("/metrics").await.refused(403, "Forbidden");
     // Headers of a front proxy count for nothing without its certificate.
-    let headers = [("x-remote-user", "alice"), ("x-remote-group", "system:masters"), ("x-remote-group", "system:authenticated")];
+    let headers = [
+        ("x-remote-user", "alice"),
+        ("x-remote-group", "system:masters"),
+        ("x-remote-group", "system:authenticated"),
+    ];
     let spoofed = anonymous.send(http::Method::GET, &organizations(), &headers, "").await;
     spoofed.refused_with(403, "Forbidden", text);
     let alice = world.user("alice");
-    let spoofed = alice.send(http::Method::GET, &organizations(), &[("x-remote-user", "bob")], "").await;
+    let spoofed = alice
+        .send(http::Method::GET, &organizations(), &[("x-remote-user", "bob")], "")
+        .await;
     assert_eq!(spoofed.names(), ["acme"], "alice stays alice");
 }
 
@@ -61,7 +77,9 @@ async fn v09_no_credentials_are_anonymous() {
 #[tokio::test]
 async fn v09_anonymous_sees_what_names_it() {
     let world = World::new(memory().await).await;
-    world.organization("open", &[user("alice"), user("system:anonymous")]).await;
+    world
+        .organization("open", &[user("alice"), user("system:anonymous")])
+        .await;
     world.organization("closed", &[user("alice")]).await;
     let anonymous = world.server.introduced("system:anonymous", &["system:unauthenticated"]);
     assert_eq!(anonymous.get(&organizations()).await.names(), ["open"]);
@@ -92,7 +110,10 @@ async fn v09_invalid_credentials_are_401() {
     for pair in [foreign, expired, early, server_certificate] {
         let caller = world.server.presenting(&pair);
         for path in [organizations(), organization("x"), "/apis".to_owned()] {
-            caller.get(&path).await.refused_with(401, "Unauthorized", "Unauthorized");
+            caller
+                .get(&path)
+                .await
+                .refused_with(401, "Unauthorized", "Unauthorized");
         }
     }
     let token = [("authorization", "Bearer nonsense")];
@@ -113,12 +134,25 @@ async fn v09_every_group_of_a_caller_counts() {
     }
     // A user is no group, and a group no user.
     world.organization("user-named-group", &[user("g1")]).await;
-    world.organization("group-named-user", &[crate::harness::tenancy::group("dora")]).await;
+    world
+        .organization("group-named-user", &[crate::harness::tenancy::group("dora")])
+        .await;
     let dora = world.server.introduced("dora", &borrowed);
     assert_eq!(dora.get(&organizations()).await.names(), ["o0", "o150", "o299"]);
-    let account = world.server.introduced("system:serviceaccount:ns:robot", &["system:serviceaccounts"]);
-    world.organization("sa", &[crate::harness::tenancy::service_account("ns", "robot")]).await;
-    world.organization("all-sa", &[crate::harness::tenancy::group("system:serviceaccounts")]).await;
-    world.organization("other-sa", &[crate::harness::tenancy::service_account("other", "robot")]).await;
+    let account = world
+        .server
+        .introduced("system:serviceaccount:ns:robot", &["system:serviceaccounts"]);
+    world
+        .organization("sa", &[crate::harness::tenancy::service_account("ns", "robot")])
+        .await;
+    world
+        .organization("all-sa", &[crate::harness::tenancy::group("system:serviceaccounts")])
+        .await;
+    world
+        .organization(
+            "other-sa",
+            &[crate::harness::tenancy::service_account("other", "robot")],
+        )
+        .await;
     assert_eq!(account.get(&organizations()).await.names(), ["all-sa", "sa"]);
 }

@@ -124,11 +124,16 @@ async fn v02_resource_version_follows_kubernetes(opened: Opened) {
         let name = format!("o{round:02}");
         let created = world.organization(&name, &[user("alice")]).await;
         let revision = created["metadata"]["resourceVersion"].as_str().unwrap();
-        for query in [format!("resourceVersion={revision}"), format!("resourceVersion={revision}&resourceVersionMatch=NotOlderThan")] {
+        for query in [
+            format!("resourceVersion={revision}"),
+            format!("resourceVersion={revision}&resourceVersionMatch=NotOlderThan"),
+        ] {
             let list = reader.get(&format!("{}?{query}", organizations())).await;
             assert_eq!(list.names().len(), round + 1, "{query}");
         }
-        let got = reader.get(&format!("{}?resourceVersion={revision}", organization(&name))).await;
+        let got = reader
+            .get(&format!("{}?resourceVersion={revision}", organization(&name)))
+            .await;
         assert_eq!(got.expect(200)["metadata"]["resourceVersion"], revision);
         let any = reader.get(&format!("{}?resourceVersion=0", organizations())).await;
         assert_eq!(any.names().len(), round + 1, "it has been here already");

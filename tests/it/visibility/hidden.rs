@@ -49,7 +49,12 @@ async fn probe(caller: &Caller, path: &str, body: &Value) -> Vec<Answer> {
         (Method::PATCH, "", MERGE, b"nonsense".to_vec()),
         (Method::PATCH, "", JSON_PATCH, test.to_string().into()),
         (Method::PATCH, "", JSON_PATCH, b"[]".to_vec()),
-        (Method::PATCH, "", "application/strategic-merge-patch+json", b"{}".to_vec()),
+        (
+            Method::PATCH,
+            "",
+            "application/strategic-merge-patch+json",
+            b"{}".to_vec(),
+        ),
         (Method::PATCH, "/status", MERGE, label.to_string().into()),
         (Method::DELETE, "", JSON, vec![]),
         (Method::DELETE, "", JSON, precondition.to_string().into()),
@@ -73,14 +78,33 @@ async fn probe(caller: &Caller, path: &str, body: &Value) -> Vec<Answer> {
 /// Lists, which must not change either, but for the revision.
 async fn lists(caller: &Caller, collection: &str, name: &str) -> Vec<Value> {
     let mut lists = Vec::new();
-    for query in ["", "?limit=1", "?resourceVersion=0", &format!("?fieldSelector=metadata.name%3D{name}"), "?labelSelector=a"] {
+    for query in [
+        "",
+        "?limit=1",
+        "?resourceVersion=0",
+        &format!("?fieldSelector=metadata.name%3D{name}"),
+        "?labelSelector=a",
+    ] {
         for accept in [JSON, "application/json;as=Table;v=v1;g=meta.k8s.io"] {
             let mut list = caller.get_as(&format!("{collection}{query}"), accept).await.expect(200);
             list["metadata"]["resourceVersion"].take();
+            // Time goes on: the last of the columns that are shown by default is the age.
+            for row in list["rows"].as_array_mut().into_iter().flatten() {
+                row["cells"]
+                    .as_array_mut()
+                    .unwrap()
+                    .retain(|cell| !cell.as_str().is_some_and(is_age));
+            }
             lists.push(list);
         }
     }
     lists
+}
+
+/// `0s`, `12s`.
+fn is_age(cell: &str) -> bool {
+    cell.strip_suffix('s')
+        .is_some_and(|digits| digits.parse::<u32>().is_ok())
 }
 
 #[track_caller]
@@ -112,12 +136,20 @@ async fn v07_hidden_is_like_missing(opened: Opened) {
 
     let missing = probe(&eve, &org_path, &organization_body).await;
     let missing_project = probe(&eve, &project_path, &project_body).await;
-    let (empty, empty_projects) = (lists(&eve, &organizations(), "x").await, lists(&eve, &all_projects(), "x").await);
+    let (empty, empty_projects) = (
+        lists(&eve, &organizations(), "x").await,
+        lists(&eve, &all_projects(), "x").await,
+    );
     missing[0].refused_with(404, "NotFound", r#"organizations.apiserver.bulward.io "x" not found"#);
 
     world.organization("x", &[user("alice")]).await;
     world.project("own", "x", &[user("alice")]).await;
-    world.status(&org_path, json!({"members": [user("bob")], "phase": "Ready", "namespace": {"name": "x"}})).await;
+    world
+        .status(
+            &org_path,
+            json!({"members": [user("bob")], "phase": "Ready", "namespace": {"name": "x"}}),
+        )
+        .await;
     world.members(&project_path, &[user("bob")]).await;
     assert_same(&missing, &probe(&eve, &org_path, &organization_body).await);
     assert_same(&missing_project, &probe(&eve, &project_path, &project_body).await);
@@ -150,19 +182,25 @@ async fn v07_create_under_a_taken_name(opened: Opened) {
     for deleting in [false, true] {
         if deleting {
             for path in [organization("taken"), project("free", "taken")] {
-                world.edit(&path, json!({"metadata": {"finalizers": ["example.com/wait"]}})).await;
+                world
+                    .edit(&path, json!({"metadata": {"finalizers": ["example.com/wait"]}}))
+                    .await;
                 world.remove(&path).await;
             }
         }
         for query in ["", "?dryRun=All"] {
             let organizations = format!("{}{query}", organizations());
-            let mine = eve.post(&organizations, &an_organization("taken", &[user("eve")])).await;
+            let mine = eve
+                .post(&organizations, &an_organization("taken", &[user("eve")]))
+                .await;
             let text = r#"organizations.apiserver.bulward.io "taken" already exists"#;
             let status = mine.refused_with(409, "AlreadyExists", text);
             let details = json!({"group": "apiserver.bulward.io", "kind": "organizations", "name": "taken"});
             assert_eq!(status["details"], details);
             // Whether the name is taken is not said to somebody who would not own the object.
-            let others = eve.post(&organizations, &an_organization("taken", &[user("alice")])).await;
+            let others = eve
+                .post(&organizations, &an_organization("taken", &[user("alice")]))
+                .await;
             let text = "cannot create organization you're not the owner of";
             others.refused_with(400, "BadRequest", text);
             let projects = format!("{}{query}", projects("free"));
@@ -186,7 +224,11 @@ async fn v07_create_over_a_terminating_object_says_no_more() {
     alice.post(&organizations(), &body).await.expect(201);
     alice.delete(&organization("acme")).await.expect(200);
     let again = alice.post(&organizations(), &body).await;
-    again.refused_with(409, "AlreadyExists", r#"organizations.apiserver.bulward.io "acme" already exists"#);
+    again.refused_with(
+        409,
+        "AlreadyExists",
+        r#"organizations.apiserver.bulward.io "acme" already exists"#,
+    );
 }
 
 /// A deletion of a collection says nothing of, and does nothing to, what is not the caller's.

@@ -12,7 +12,11 @@ fn revision(object: &Value) -> u64 {
 /// A watch from now on, with bookmarks.
 async fn watch(caller: &Caller) -> Watching {
     let list = caller.get(&organizations()).await;
-    let path = format!("{}?allowWatchBookmarks=true&resourceVersion={}", organizations(), list.revision());
+    let path = format!(
+        "{}?allowWatchBookmarks=true&resourceVersion={}",
+        organizations(),
+        list.revision()
+    );
     caller.watch(&path).await
 }
 
@@ -35,7 +39,12 @@ async fn v05_a_grant_on_a_project_brings_the_organization(opened: Opened) {
     assert_eq!(events.bookmark().await, revision(&granted));
 
     // From the bookmark nothing is repeated, from the ADDED's own revision it is.
-    let from = |revision: u64| format!("{}?allowWatchBookmarks=true&resourceVersion={revision}", organizations());
+    let from = |revision: u64| {
+        format!(
+            "{}?allowWatchBookmarks=true&resourceVersion={revision}",
+            organizations()
+        )
+    };
     let mut again = bob.watch(&from(revision(&added))).await;
     assert_eq!(again.expect("ADDED", "acme").await, added);
     let mut resumed = bob.watch(&from(revision(&granted))).await;
@@ -64,10 +73,17 @@ async fn v03_several_projects_count_once(opened: Opened) {
     assert_eq!(events.bookmark().await, revision(&first));
     // Further reasons, then one reason after the other goes: no event until the last.
     world.members(&project("acme", "two"), &[user("bob")]).await;
-    world.edit(&project("acme", "three"), json!({"spec": {"owners": [user("alice"), user("bob")]}})).await;
+    world
+        .edit(
+            &project("acme", "three"),
+            json!({"spec": {"owners": [user("alice"), user("bob")]}}),
+        )
+        .await;
     world.members(&project("acme", "one"), &[]).await;
     world.remove(&project("acme", "two")).await;
-    let last = world.edit(&project("acme", "three"), json!({"spec": {"owners": [user("alice")]}})).await;
+    let last = world
+        .edit(&project("acme", "three"), json!({"spec": {"owners": [user("alice")]}}))
+        .await;
     let deleted = events.expect("DELETED", "acme").await;
     assert_eq!(revision(&deleted), revision(&last));
 
@@ -96,7 +112,10 @@ async fn v03_a_moving_claim_moves_sight(opened: Opened) {
     let moved = world.claim(&acme, "two").await;
     let deleted = bob.expect("DELETED", "acme").await;
     assert_eq!(revision(&deleted), revision(&moved));
-    assert_eq!(deleted["status"]["namespace"]["name"], "one", "bob never learns where it went");
+    assert_eq!(
+        deleted["status"]["namespace"]["name"], "one",
+        "bob never learns where it went"
+    );
     let added = carol.expect("ADDED", "acme").await;
     assert_eq!(added["status"]["namespace"]["name"], "two");
     // Similar names are other namespaces.
@@ -126,13 +145,27 @@ async fn v03_through_shows_the_organization_alone(opened: Opened) {
     world.project("acme", "db", &[user("alice")]).await;
     let bob = world.user("bob");
     assert_eq!(bob.get(&organizations()).await.names(), ["acme"]);
-    assert_eq!(bob.get(&crate::harness::tenancy::all_projects()).await.names(), ["acme/web"]);
+    assert_eq!(
+        bob.get(&crate::harness::tenancy::all_projects()).await.names(),
+        ["acme/web"]
+    );
     bob.get(&project("acme", "db")).await.refused(404, "NotFound");
-    let refused = bob.merge(&organization("acme"), &json!({"metadata": {"labels": {"a": "b"}}})).await;
+    let refused = bob
+        .merge(&organization("acme"), &json!({"metadata": {"labels": {"a": "b"}}}))
+        .await;
     let text = r#"organizations.apiserver.bulward.io "acme" is forbidden: ownership is required for patch operation"#;
     refused.refused_with(403, "Forbidden", text);
     // The owner of an Organization does not see the Projects in it: members(p) alone count.
-    world.edit(&project("acme", "web"), json!({"metadata": {"labels": {"x": "y"}}})).await;
-    assert_eq!(world.user("alice").get(&crate::harness::tenancy::all_projects()).await.names(), ["acme/db"]);
+    world
+        .edit(&project("acme", "web"), json!({"metadata": {"labels": {"x": "y"}}}))
+        .await;
+    assert_eq!(
+        world
+            .user("alice")
+            .get(&crate::harness::tenancy::all_projects())
+            .await
+            .names(),
+        ["acme/db"]
+    );
 }
 each_storage!(v03_through_shows_the_organization_alone);

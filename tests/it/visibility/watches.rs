@@ -49,7 +49,10 @@ async fn v03_transitions_are_events(opened: Opened) {
     world.edit(&acme, label("secret")).await;
     // As an owner.
     world.edit(&acme, owners(&[user("alice"), user("bob")])).await;
-    assert_eq!(watch.expect("ADDED", "acme").await["metadata"]["labels"]["step"], "secret");
+    assert_eq!(
+        watch.expect("ADDED", "acme").await["metadata"]["labels"]["step"],
+        "secret"
+    );
     world.edit(&acme, owners(&[user("alice")])).await;
     watch.expect("DELETED", "acme").await;
     // As an owner's group, and the object's end.
@@ -111,12 +114,17 @@ async fn v03_selectors_and_visibility_are_one_condition(opened: Opened) {
     world.edit(&acme, label("out")).await;
     world.edit(&acme, label("in")).await;
     watch.expect("ADDED", "acme").await;
-    world.edit(&acme, json!({"metadata": {"annotations": {"a": "b"}}})).await;
+    world
+        .edit(&acme, json!({"metadata": {"annotations": {"a": "b"}}}))
+        .await;
     watch.expect("MODIFIED", "acme").await;
     let left = world.edit(&acme, label("out")).await;
     let deleted = watch.expect("DELETED", "acme").await;
     assert_eq!(revision(&deleted), revision(&left));
-    assert_eq!(deleted["metadata"]["labels"]["step"], "in", "the last state that matched");
+    assert_eq!(
+        deleted["metadata"]["labels"]["step"], "in",
+        "the last state that matched"
+    );
     // Hidden while it matches, matching while it is hidden: neither is an event.
     world.members(&acme, &[]).await;
     world.edit(&acme, label("in")).await;
@@ -134,10 +142,17 @@ async fn v04_deleted_carries_the_last_visible_state(opened: Opened) {
     let acme = organization("acme");
     world.organization("acme", &[user("alice")]).await;
     world.edit(&acme, label("seen")).await;
-    world.status(&acme, json!({"members": [user("bob")], "phase": "Ready"})).await;
+    world
+        .status(&acme, json!({"members": [user("bob")], "phase": "Ready"}))
+        .await;
     let bob = world.user("bob");
     let seen = bob.get(&acme).await.expect(200);
-    let queries = ["", "labelSelector=step%3Dseen&", "fieldSelector=status.phase%3DReady&", "fieldSelector=metadata.name%3Dacme&"];
+    let queries = [
+        "",
+        "labelSelector=step%3Dseen&",
+        "fieldSelector=status.phase%3DReady&",
+        "fieldSelector=metadata.name%3Dacme&",
+    ];
     let mut watches = Vec::new();
     for query in queries {
         let path = format!("{}?{query}resourceVersion={}", organizations(), revision(&seen));
@@ -161,9 +176,16 @@ async fn v04_a_real_deletion_reaches_everyone_who_could_see(opened: Opened) {
     let acme = organization("acme");
     world.organization("acme", &[user("alice")]).await;
     world.edit(&acme, label("x")).await;
-    world.status(&acme, json!({"members": [user("bob"), group("devs")], "namespace": {"name": "acme"}})).await;
+    world
+        .status(
+            &acme,
+            json!({"members": [user("bob"), group("devs")], "namespace": {"name": "acme"}}),
+        )
+        .await;
     world.project("acme", "web", &[user("zoe")]).await;
-    world.members(&crate::harness::tenancy::project("acme", "web"), &[user("dan")]).await;
+    world
+        .members(&crate::harness::tenancy::project("acme", "web"), &[user("dan")])
+        .await;
     let callers = [
         world.user("alice"),
         world.user("bob"),
@@ -218,7 +240,11 @@ async fn v05_list_and_watch_add_up(opened: Opened) {
             (false, false) => continue,
         };
         watch.expect(kind, name).await;
-        if kind == "DELETED" { known.remove(name) } else { known.insert(name.to_owned()) };
+        if kind == "DELETED" {
+            known.remove(name)
+        } else {
+            known.insert(name.to_owned())
+        };
         assert_eq!(known, now, "step {step}");
     }
 }
@@ -239,13 +265,18 @@ async fn v05_exactly_once_across_reconnects(opened: Opened) {
         from = revision(&watch.expect(kind, "acme").await);
     }
     // One second before its end at the latest, a watch with bookmarks says how far it came.
-    let path = format!("{}?resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=1", organizations());
+    let path = format!(
+        "{}?resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=1",
+        organizations()
+    );
     let mut watch = bob.watch(&path).await;
     let bookmark = watch.bookmark().await;
     assert!(bookmark >= from);
     watch.end().await;
     world.members(&acme, &[user("bob")]).await;
-    let mut watch = bob.watch(&format!("{}?resourceVersion={bookmark}", organizations())).await;
+    let mut watch = bob
+        .watch(&format!("{}?resourceVersion={bookmark}", organizations()))
+        .await;
     watch.expect("ADDED", "acme").await;
 }
 each_storage!(v05_exactly_once_across_reconnects);

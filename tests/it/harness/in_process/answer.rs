@@ -21,8 +21,7 @@ impl Answer {
 
     /// The body, which must be JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.request, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.request, self.text()))
     }
 
     /// The body of an answer that must have this code.
@@ -62,7 +61,11 @@ impl Answer {
         assert_eq!(named, fields, "{}: {}", self.request, self.text());
         let message = status["message"].as_str().unwrap_or_default();
         for field in fields {
-            assert!(message.contains(field), "{}: {message:?} does not name {field}", self.request);
+            assert!(
+                message.contains(field),
+                "{}: {message:?} does not name {field}",
+                self.request
+            );
         }
         status
     }

@@ -50,9 +50,18 @@ impl Caller {
     }
 
     /// Sends any request and reads the whole answer.
-    pub(crate) async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
         let body: Bytes = body.into();
-        let request = format!("{method} {path} {}", String::from_utf8_lossy(&body[..body.len().min(300)]));
+        let request = format!(
+            "{method} {path} {}",
+            String::from_utf8_lossy(&body[..body.len().min(300)])
+        );
         let exchange = async {
             let response = self.begin(method, path, headers, body).await?;
             let (head, body) = response.into_parts();
@@ -83,7 +92,11 @@ impl Caller {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
+        let body = if body.is_empty() {
+            Body::empty()
+        } else {
+            Body::from(body)
+        };
         self.client.send(request.body(body).expect("a request")).await
     }
 
@@ -106,12 +119,14 @@ impl Caller {
 
     /// JSON merge patch.
     pub(crate) async fn merge(&self, path: &str, body: &Value) -> Answer {
-        self.with_body(Method::PATCH, path, "application/merge-patch+json", body).await
+        self.with_body(Method::PATCH, path, "application/merge-patch+json", body)
+            .await
     }
 
     /// JSON Patch.
     pub(crate) async fn json_patch(&self, path: &str, body: &Value) -> Answer {
-        self.with_body(Method::PATCH, path, "application/json-patch+json", body).await
+        self.with_body(Method::PATCH, path, "application/json-patch+json", body)
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
@@ -124,7 +139,8 @@ impl Caller {
     }
 
     pub(crate) async fn with_body(&self, method: Method, path: &str, media: &str, body: &Value) -> Answer {
-        self.send(method, path, &[("content-type", media)], body.to_string()).await
+        self.send(method, path, &[("content-type", media)], body.to_string())
+            .await
     }
 
     /// Opens a watch, which must be granted; `path` is a collection with any query, `watch=true` is added.
@@ -136,7 +152,8 @@ impl Caller {
     pub(crate) async fn watch_as(&self, path: &str, accept: &str) -> Watching {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}watch=true");
-        let begun = self.begin(Method::GET, &path, &[("accept", accept)], Bytes::new());
+        let headers = [("accept", accept)];
+        let begun = self.begin(Method::GET, &path, &headers, Bytes::new());
         let begun = tokio::time::timeout(DEADLINE, begun).await;
         let begun = begun.unwrap_or_else(|_| panic!("{path}: no headers within {DEADLINE:?}"));
         let response = begun.unwrap_or_else(|error| panic!("{path}: {error}"));

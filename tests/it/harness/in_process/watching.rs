@@ -70,7 +70,12 @@ impl Watching {
             let frame = frame.unwrap_or_else(|_| panic!("{}: nothing within {DEADLINE:?}", self.path));
             match frame {
                 None => {
-                    assert!(self.unread.is_empty(), "{}: ends within a line: {:?}", self.path, self.unread);
+                    assert!(
+                        self.unread.is_empty(),
+                        "{}: ends within a line: {:?}",
+                        self.path,
+                        self.unread
+                    );
                     return None;
                 }
                 Some(frame) => {
