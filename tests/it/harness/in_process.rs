@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use super::guardian;
 use super::pki::install_tls_provider;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, key, revision};
 pub(crate) use caller::Caller;
 pub(crate) use stores::{Opened, each_storage, embedded, etcd, memory};
 pub(crate) use watching::Watching;
