@@ -25,7 +25,7 @@ pub(crate) use aggregation::Registration;
 pub(crate) use bulward::{Bulward, GROUPS};
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use etcd::Etcd;
-pub(crate) use informer::Informer;
+pub(crate) use informer::{Informer, Watched};
 pub(crate) use kubectl::Kubectl;
 pub(crate) use sample_apiserver::SampleApiserver;
 pub(crate) use waiting::{STARTUP, eventually, serving, started_once};

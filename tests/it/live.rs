@@ -1,7 +1,11 @@
 //! Our server as what it is for: behind a real kube-apiserver, used by kubectl, client-go and Kubernetes' own controllers.
 
+mod collector;
+mod identity;
 mod registration;
+mod survival;
 mod verbs;
+mod watching;
 
 use std::time::Duration;
 
