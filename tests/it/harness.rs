@@ -4,10 +4,6 @@
 //! where the logs are (`target/it-logs/`). Processes end with the test process, however that ends.
 
 mod aggregation;
-#[expect(
-    dead_code,
-    reason = "the tests of the apiserver command are its users, and come with that command"
-)]
 mod bulward;
 mod control_plane;
 mod etcd;
@@ -24,7 +20,6 @@ mod tests;
 mod waiting;
 
 pub(crate) use aggregation::Registration;
-#[expect(unused_imports, reason = "as for the module")]
 pub(crate) use bulward::Bulward;
 pub(crate) use control_plane::ControlPlane;
 pub(crate) use etcd::Etcd;

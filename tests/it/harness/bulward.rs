@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::process::{Log, Process};
-use super::{ControlPlane, Registration, guardian, pki, ports, serving, started_once};
+use super::{ControlPlane, Etcd, Registration, guardian, pki, ports, serving, started_once};
 
 /// Where the Service lies; the certificate is made out to `bulward-apiserver.bulward-system.svc`.
 const NAMESPACE: &str = "bulward-system";
@@ -36,7 +36,7 @@ impl Bulward {
         static SHARED: OnceCell<Result<Bulward, String>> = OnceCell::const_new();
         let plane = ControlPlane::shared().await;
         let start = async || {
-            let server = Bulward::try_start(plane, &[]).await?;
+            let server = Bulward::try_start(plane, plane.etcd(), &[]).await?;
             server.register(plane).await;
             Ok(server)
         };
@@ -45,12 +45,17 @@ impl Bulward {
 
     /// Starts one with further flags, and waits until it is ready. It is not registered.
     pub(crate) async fn start(plane: &ControlPlane, flags: &[&str]) -> Bulward {
-        Bulward::try_start(plane, flags)
+        Bulward::start_on(plane, plane.etcd(), flags).await
+    }
+
+    /// The same with its objects in another etcd than the control plane's.
+    pub(crate) async fn start_on(plane: &ControlPlane, etcd: &Etcd, flags: &[&str]) -> Bulward {
+        Bulward::try_start(plane, etcd, flags)
             .await
             .unwrap_or_else(|why| panic!("bulward: {why}"))
     }
 
-    async fn try_start(plane: &ControlPlane, flags: &[&str]) -> Result<Bulward, String> {
+    async fn try_start(plane: &ControlPlane, etcd: &Etcd, flags: &[&str]) -> Result<Bulward, String> {
         allow_delegation(plane).await;
         let folder = guardian::temporary("server");
         let port = ports::free();
@@ -73,7 +78,7 @@ impl Bulward {
             format!("--kubeconfig={}", path(&kubeconfig)),
             format!("--authentication-kubeconfig={}", path(&kubeconfig)),
             format!("--authorization-kubeconfig={}", path(&kubeconfig)),
-            format!("--etcd-servers={}", plane.etcd().endpoint()),
+            format!("--etcd-servers={}", etcd.endpoint()),
             format!("--etcd-prefix=/bulward-{port}"),
             format!("--secure-port={port}"),
             "--bind-address=127.0.0.1".to_owned(),

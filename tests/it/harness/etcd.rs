@@ -16,6 +16,8 @@ pub(crate) struct Etcd {
     port: u16,
     peer_port: u16,
     data: TempDir,
+    /// Whether it waits for the disk, as in production.
+    durable: bool,
     log: Log,
     process: Mutex<Option<Process>>,
 }
@@ -23,13 +25,22 @@ pub(crate) struct Etcd {
 impl Etcd {
     /// Starts an etcd and waits until it answers. `name` names its log: `target/it-logs/<name>-etcd.log`.
     pub(crate) async fn start(name: &str) -> Result<Etcd, String> {
-        let data = guardian::temporary("etcd");
+        Etcd::start_with(name, guardian::temporary("etcd"), false).await
+    }
+
+    /// The same with its data below `target/` and an fsync for every write: what benchmarks measure with.
+    pub(crate) async fn start_durable(name: &str) -> Result<Etcd, String> {
+        Etcd::start_with(name, guardian::on_disk("etcd"), true).await
+    }
+
+    async fn start_with(name: &str, data: TempDir, durable: bool) -> Result<Etcd, String> {
         let etcd = Etcd {
             name: format!("{name}-etcd"),
             program: programs::find("etcd").await?,
             port: ports::free(),
             peer_port: ports::free(),
             data,
+            durable,
             log: Log::create(&format!("{name}-etcd")),
             process: Mutex::new(None),
         };
@@ -59,8 +70,11 @@ impl Etcd {
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}")])
+            .args(["--log-level", "warn"]);
+        if !self.durable {
             // SIGKILL loses nothing that was handed to the kernel; only the machine's power could.
-            .args(["--unsafe-no-fsync", "--log-level", "warn"]);
+            command.arg("--unsafe-no-fsync");
+        }
         *self.process.lock() = Some(Process::spawn(&self.name, &mut command, &self.log));
         self.answers().await
     }
