@@ -11,6 +11,7 @@ pub mod reflector;
 pub mod snapshot;
 pub mod watchers;
 
+pub use crate::storage::Revision;
 pub use cache::Cache;
 pub use log::Entry;
 pub use object::Object;

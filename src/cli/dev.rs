@@ -53,7 +53,8 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
     signals::follow(shutdown.clone(), config.serving.shutdown_delay)?;
 
     let welcome = async {
-        if let Err(error) = sample::when_ready(&folder).await {
+        sample::ready(&folder).await.map_err(Failure::Runtime)?;
+        if let Err(error) = sample::make(&folder).await {
             tracing::warn!(%error, "the sample is not complete");
         }
         // Somebody who does not want to read it (a closed pipe) still wants the server.
@@ -64,7 +65,7 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
         served = server::run(config, listener, shutdown) => {
             served.map_err(|error| Failure::Runtime(error.to_string()))
         }
-        never = welcome => never,
+        failed = welcome => failed,
     }
 }
 

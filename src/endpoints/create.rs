@@ -16,7 +16,7 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
     let media = input::media_type(headers)?;
     let bytes = input::read(body).await?;
     let options = CreateOptions::decode(call.query)?;
-    let mut object = input::object(call, media, &bytes, options.field_validation)?;
+    let object = input::object(call, media, &bytes)?;
     let namespace = meta::namespace(&object.value);
     if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
         let message = "the namespace of the provided object does not match the namespace sent on the request";
@@ -25,10 +25,10 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_validation: options.field_validation,
+        duplicates: object.duplicates,
     };
     let target = call.target();
-    let mut written = call.store.create(&target, object.value, &write).await?;
-    written.warnings.splice(0..0, object.warnings.drain(..));
+    let written = call.store.create(&target, object.value, &write).await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::CREATED, &call.shown(&written, &snapshot))?;
     respond::add_warnings(response.headers_mut(), &written.warnings);

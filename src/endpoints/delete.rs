@@ -17,7 +17,7 @@ pub async fn delete(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
     match call.store.delete(&target, &options).await? {
         Deleted::Gone(object) => {
             let gone = Status::deleted(&call.resource.group_resource(), call.name, &object.uid);
-            encode::status(call, &gone)
+            Ok(encode::status(call, &gone))
         }
         Deleted::Marked(object) => {
             let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
@@ -37,5 +37,5 @@ pub async fn options(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Re
         return DeleteOptions::from_query(call.query);
     }
     let value = input::value(input::media_type(headers)?, &bytes)?;
-    DeleteOptions::from_body(&value, &call.resource.group_version)
+    DeleteOptions::from_body(&value)
 }

@@ -1,20 +1,18 @@
 //! Objects as responses: stored bytes behind a view's head, or one of the views that a client may ask for.
 
-use http::{HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::Call;
 use super::rows::Rows;
 use crate::http::body::Body;
-use crate::http::respond;
-use crate::storage::Revision;
+use crate::http::respond::{self, Manner};
 use crate::visibility::Role;
-use crate::watchcache::Object;
+use crate::watchcache::{Object, Revision};
 use crate::wire::json as go_json;
-use crate::wire::negotiate::{Format, Shape};
+use crate::wire::meta;
+use crate::wire::negotiate::{Representation, Shape};
 use crate::wire::status::Status;
-
-const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 
 /// An object with what a table says about the caller.
 pub struct Shown<'a> {
@@ -29,8 +27,14 @@ pub fn one(call: &Call<'_>, code: StatusCode, shown: &Shown<'_>) -> Result<Respo
     let representation = call.representation;
     let mut out = Vec::with_capacity(1024);
     match representation.shape {
+        // A dry run stores nothing, and what is not stored has no version.
+        Shape::Object if shown.object.revision == 0 => {
+            let mut value = call.resource.complete(shown.object.value());
+            meta::set(&mut value, "resourceVersion", "");
+            go_json::append(&mut out, &value);
+        }
         Shape::Object => shown.object.write(&call.head(), &mut out),
-        Shape::Partial => go_json::append(&mut out, &partial(&shown.object.value())),
+        Shape::Partial => go_json::append(&mut out, &partial(representation, &shown.object.value())),
         Shape::Table => {
             let rows = Rows::new(call)?;
             let value = rows.table(&shown.object.revision.to_string(), [shown]);
@@ -38,7 +42,7 @@ pub fn one(call: &Call<'_>, code: StatusCode, shown: &Shown<'_>) -> Result<Respo
         }
         Shape::PartialList => return Err(representation.mismatch(&call.resource.stored.kind, false)),
     }
-    finish(call, code, out)
+    Ok(finish(call, code, out))
 }
 
 /// A list as the response.
@@ -66,9 +70,10 @@ pub fn list(call: &Call<'_>, revision: Revision, shown: &[Shown<'_>]) -> Result<
             out.push(b'}');
         }
         Shape::PartialList => {
-            let items: Vec<Value> = shown.iter().map(|shown| partial(&shown.object.value())).collect();
+            let items = shown.iter().map(|shown| partial(representation, &shown.object.value()));
+            let items: Vec<Value> = items.collect();
             let list = json!({
-                "apiVersion": "meta.k8s.io/v1",
+                "apiVersion": representation.meta_version,
                 "items": items,
                 "kind": "PartialObjectMetadataList",
                 "metadata": metadata,
@@ -82,36 +87,28 @@ pub fn list(call: &Call<'_>, revision: Revision, shown: &[Shown<'_>]) -> Result<
         }
         Shape::Partial => return Err(representation.mismatch(&call.resource.stored.kind, true)),
     }
-    finish(call, StatusCode::OK, out)
+    Ok(finish(call, StatusCode::OK, out))
 }
 
 /// A Status that is a success.
-pub fn status(call: &Call<'_>, status: &Status) -> Result<Response<Body>, Status> {
+pub fn status(call: &Call<'_>, status: &Status) -> Response<Body> {
     finish(call, StatusCode::OK, go_json::to_vec(&status.to_value()))
 }
 
 /// Metadata alone.
-pub fn partial(object: &Value) -> Value {
+pub fn partial(representation: &Representation, object: &Value) -> Value {
     json!({
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": representation.meta_version,
         "kind": "PartialObjectMetadata",
         "metadata": object["metadata"],
     })
 }
 
-/// Compact JSON as the client wants to read it.
-fn finish(call: &Call<'_>, code: StatusCode, mut compact: Vec<u8>) -> Result<Response<Body>, Status> {
-    let format = call.representation.format;
-    if format == Format::Json && !call.pretty {
-        compact.push(b'\n');
-        return Ok(respond::bytes(code, respond::JSON, compact));
-    }
-    let value: Value = serde_json::from_slice(&compact).map_err(Status::internal)?;
-    if format == Format::Json {
-        let mut text = go_json::to_vec_pretty(&value);
-        text.push(b'\n');
-        return Ok(respond::bytes(code, respond::JSON, text));
-    }
-    let text = serde_saphyr::to_string(&value).map_err(Status::internal)?;
-    Ok(respond::bytes(code, YAML, text))
+/// As the client wants to read it.
+fn finish(call: &Call<'_>, code: StatusCode, compact: Vec<u8>) -> Response<Body> {
+    let manner = Manner {
+        format: call.representation.format,
+        pretty: call.pretty,
+    };
+    respond::encoded(code, manner, compact)
 }

@@ -8,20 +8,11 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::Call;
-use crate::wire::body::{self, Expected, MediaType};
-use crate::wire::options::FieldValidation;
+use crate::wire::body::{self, Decoded, Expected, MediaType};
 use crate::wire::status::Status;
 
 /// The largest body, in bytes.
 pub const LIMIT: usize = 3 << 20;
-
-/// A decoded object, with sentences for `Warning` headers.
-pub struct Input {
-    /// The object, `apiVersion` and `kind` checked.
-    pub value: Value,
-    /// For the client.
-    pub warnings: Vec<String>,
-}
 
 /// The format of the body.
 pub fn media_type(headers: &HeaderMap) -> Result<MediaType, Status> {
@@ -46,28 +37,10 @@ pub fn value(media: MediaType, bytes: &[u8]) -> Result<Value, Status> {
 }
 
 /// The body as an object of the kind in the path.
-pub fn object(call: &Call<'_>, media: MediaType, bytes: &[u8], validation: FieldValidation) -> Result<Input, Status> {
+pub fn object(call: &Call<'_>, media: MediaType, bytes: &[u8]) -> Result<Decoded, Status> {
     let expected = Expected {
         group_version: &call.resource.group_version,
         kind: &call.resource.stored.kind,
     };
-    let decoded = body::decode_object(media, bytes, &expected)?;
-    let duplicates = decoded.duplicates;
-    let warnings = match validation {
-        FieldValidation::Ignore => Vec::new(),
-        FieldValidation::Warn => duplicates,
-        FieldValidation::Strict if duplicates.is_empty() => Vec::new(),
-        FieldValidation::Strict => {
-            let (kind, version) = (expected.kind, &expected.group_version.version);
-            let problems = duplicates.join(", ");
-            let text = format!(
-                "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {problems}"
-            );
-            return Err(Status::bad_request(text));
-        }
-    };
-    Ok(Input {
-        value: decoded.value,
-        warnings,
-    })
+    body::decode_object(media, bytes, &expected)
 }

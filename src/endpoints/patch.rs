@@ -4,6 +4,7 @@
 
 use http::{HeaderMap, Response, StatusCode};
 use hyper::body::Incoming;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::update::{part, same_place};
@@ -11,9 +12,11 @@ use super::{Call, encode, input};
 use crate::http::body::Body;
 use crate::http::respond;
 use crate::rest::store::WriteOptions;
+use crate::wire::body::{self, Decoded};
 use crate::wire::negotiate::PatchType;
 use crate::wire::options::PatchOptions;
 use crate::wire::status::{Details, Status};
+use crate::wire::validation::FieldError;
 
 /// The most operations in one JSON Patch.
 const OPERATIONS: usize = 10_000;
@@ -21,29 +24,37 @@ const OPERATIONS: usize = 10_000;
 /// A decoded patch.
 enum Change {
     Json(json_patch::Patch),
-    Merge(Value),
+    Merge(Decoded),
 }
 
 /// Changes an object.
-pub async fn patch(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+pub async fn patch(call: &Call<'_>, headers: &HeaderMap, incoming: Incoming) -> Result<Response<Body>, Status> {
     let content_type = headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let kind = PatchType::of(content_type)?;
-    let bytes = input::read(body).await?;
+    let bytes = input::read(incoming).await?;
     let options = PatchOptions::decode(call.query, false)?;
     let change = Change::decode(kind, &bytes)?;
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_validation: options.field_validation,
+        duplicates: change.duplicates(),
     };
     let modify = |current: &Value| {
         let mut object = call.resource.complete(current.clone());
         let (api_version, kind) = (object["apiVersion"].clone(), object["kind"].clone());
         change.apply(&mut object)?;
-        if object["apiVersion"] != api_version || object["kind"] != kind {
-            let text = "the apiVersion and kind of an object cannot be changed by a patch";
-            return Err(Status::bad_request(text));
+        let wrong = |field: &str, wanted: &Value| {
+            let detail = format!("must be {}", wanted.as_str().unwrap_or_default());
+            let error = FieldError::invalid(field, object[field].as_str().unwrap_or_default(), &detail);
+            Err(Status::invalid(&call.resource.group_kind(), call.name, &[error]))
+        };
+        if object["apiVersion"] != api_version {
+            return wrong("apiVersion", &api_version);
+        }
+        if object["kind"] != kind {
+            return wrong("kind", &kind);
         }
         same_place(call, &object)?;
         Ok(object)
@@ -58,10 +69,12 @@ pub async fn patch(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Resu
 
 impl Change {
     fn decode(kind: PatchType, bytes: &[u8]) -> Result<Self, Status> {
-        let undecodable = |error: serde_json::Error| Status::bad_request(format!("error decoding patch: {error}"));
+        let undecodable = |error: String| Status::bad_request(format!("error decoding patch: {error}"));
+        let decode = || body::decode_json(bytes).map_err(undecodable);
         match kind {
             PatchType::Json => {
-                let patch: json_patch::Patch = serde_json::from_slice(bytes).map_err(undecodable)?;
+                let patch = json_patch::Patch::deserialize(decode()?.value);
+                let patch = patch.map_err(|error| undecodable(error.to_string()))?;
                 if patch.len() > OPERATIONS {
                     let text = format!(
                         "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
@@ -71,12 +84,20 @@ impl Change {
                 }
                 Ok(Self::Json(patch))
             }
-            PatchType::Merge => Ok(Self::Merge(serde_json::from_slice(bytes).map_err(undecodable)?)),
+            PatchType::Merge => Ok(Self::Merge(decode()?)),
             PatchType::Apply => Err(Status::new(
                 415,
                 "UnsupportedMediaType",
                 "server-side apply is not served here yet, use a merge patch",
             )),
+        }
+    }
+
+    /// What the patch gave twice, as sentences.
+    fn duplicates(&self) -> Vec<String> {
+        match self {
+            Self::Json(_) => Vec::new(),
+            Self::Merge(patch) => patch.duplicates.clone(),
         }
     }
 
@@ -87,7 +108,7 @@ impl Change {
                 let text = "the server rejected our request due to an error in our request";
                 Status::new(422, "Invalid", text).with_details(Details::default())
             })?,
-            Self::Merge(patch) => json_patch::merge(object, patch),
+            Self::Merge(patch) => json_patch::merge(object, &patch.value),
         }
         if object.is_object() && object["metadata"].is_object() {
             return Ok(());

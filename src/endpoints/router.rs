@@ -14,7 +14,7 @@ use crate::http::pipeline::{Authorized, Route};
 use crate::http::request_info::RequestInfo;
 use crate::http::respond;
 use crate::rest::caller::Caller;
-use crate::rest::resource::Registry;
+use crate::rest::resource::{Access, Registry};
 use crate::rest::store::Store;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::wire::negotiate;
@@ -43,10 +43,10 @@ impl Route for Router {
     }
 
     async fn route(&self, request: Authorized) -> Response<Body> {
-        let pretty = request.pretty;
+        let errors = request.errors;
         if request.info.is_resource {
             let result = self.resource(request).await;
-            return result.unwrap_or_else(|status| respond::status(&status, pretty));
+            return result.unwrap_or_else(|status| respond::status(&status, errors));
         }
         self.document(&request).await
     }
@@ -61,6 +61,7 @@ impl Router {
             return response;
         }
         if path == "/metrics" && readable {
+            self.measure();
             let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
             return respond::bytes(StatusCode::OK, text, self.metrics.render());
         }
@@ -75,11 +76,30 @@ impl Router {
             pretty: request.pretty,
         };
         match self.documents.respond(&question) {
-            Some(_) if request.method != Method::GET => respond::status(&Status::method_not_allowed(), request.pretty),
+            Some(_) if request.method != Method::GET => respond::status(&Status::method_not_allowed(), request.errors),
             Some(answer) => answer.into_response().map(body::full),
-            None if self.serves_group(path) => respond::status(&Status::unknown_path(), request.pretty),
+            None if self.serves_group(path) => respond::status(&Status::unknown_path(), request.errors),
             None => respond::bytes(StatusCode::NOT_FOUND, respond::JSON, self.documents.index_body()),
         }
+    }
+
+    /// Gauges that are read off when somebody looks.
+    fn measure(&self) {
+        let Ok(snapshot) = self.store.cache().any() else { return };
+        for resource in self
+            .registry
+            .resources()
+            .filter(|resource| resource.access == Access::Unfiltered)
+        {
+            if let Some(kind) = self.store.kind_id(&resource.stored.plural) {
+                self.metrics
+                    .storage_objects(&resource.group_resource(), snapshot.count(kind));
+            }
+        }
+        let (subjects, objects) = snapshot.index().size();
+        self.metrics.visibility_index(subjects, objects);
+        self.metrics.watchcache(snapshot.revision, snapshot.log().floor());
+        self.metrics.watchers(self.store.cache().watchers());
     }
 
     /// Whether the path is below a group that is served here.

@@ -9,12 +9,14 @@ use super::Call;
 use super::encode::{Shown, partial};
 use crate::rest::resource::{Cell, Column, Resource};
 use crate::wire::meta;
+use crate::wire::negotiate::Representation;
 use crate::wire::status::Status;
 use crate::wire::table::IncludeObject;
 
 /// Makes the tables of one response or watch.
 pub struct Rows {
     resource: Arc<Resource>,
+    representation: Representation,
     include: IncludeObject,
     /// In an unfiltered view nobody has a role.
     roles: bool,
@@ -28,6 +30,7 @@ impl Rows {
     pub fn new(call: &Call<'_>) -> Result<Self, Status> {
         Ok(Self {
             resource: call.resource.clone(),
+            representation: *call.representation,
             include: IncludeObject::parse(call.query.get("includeObject"))?,
             roles: call.target().filtered(),
         })
@@ -38,14 +41,14 @@ impl Rows {
         let rows = shown
             .into_iter()
             .map(|shown| self.row(&shown.object.value(), Some(shown)));
-        let mut table = bare(revision, rows.collect());
+        let mut table = self.bare(revision, rows.collect());
         table["columnDefinitions"] = self.definitions();
         table
     }
 
     /// A table of one object in this state, without column definitions; a bookmark is no object.
     pub fn of_value(&self, revision: &str, value: &Value, shown: Option<&Shown<'_>>) -> Value {
-        bare(revision, vec![self.row(value, shown)])
+        self.bare(revision, vec![self.row(value, shown)])
     }
 
     /// The column definitions.
@@ -60,6 +63,16 @@ impl Rows {
             })
         };
         self.columns().map(definition).collect()
+    }
+
+    fn bare(&self, revision: &str, rows: Vec<Value>) -> Value {
+        json!({
+            "apiVersion": self.representation.meta_version,
+            "columnDefinitions": null,
+            "kind": "Table",
+            "metadata": {"resourceVersion": revision},
+            "rows": rows,
+        })
     }
 
     fn columns(&self) -> impl Iterator<Item = &Column> {
@@ -78,19 +91,9 @@ impl Rows {
         let cells: Vec<Value> = self.columns().map(cell).collect();
         let object = match self.include {
             IncludeObject::None => Value::Null,
-            IncludeObject::Metadata => partial(value),
+            IncludeObject::Metadata => partial(&self.representation, value),
             IncludeObject::Object => self.resource.complete(value.clone()),
         };
         json!({"cells": cells, "object": object})
     }
-}
-
-fn bare(revision: &str, rows: Vec<Value>) -> Value {
-    json!({
-        "apiVersion": "meta.k8s.io/v1",
-        "columnDefinitions": null,
-        "kind": "Table",
-        "metadata": {"resourceVersion": revision},
-        "rows": rows,
-    })
 }

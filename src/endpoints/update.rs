@@ -17,21 +17,20 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
     let media = input::media_type(headers)?;
     let bytes = input::read(body).await?;
     let options = UpdateOptions::decode(call.query)?;
-    let mut input = input::object(call, media, &bytes, options.field_validation)?;
+    let input = input::object(call, media, &bytes)?;
     same_place(call, &input.value)?;
-    meta::set(&mut input.value, "namespace", call.namespace);
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_validation: options.field_validation,
+        duplicates: input.duplicates,
     };
     let wanted = input.value;
     let modify = |_: &serde_json::Value| Ok(wanted.clone());
     let target = call.target();
-    let mut written = call
+    let written = call
         .store
         .update(&target, "update", part(call), &write, &modify)
         .await?;
-    written.warnings.splice(0..0, input.warnings);
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
     respond::add_warnings(response.headers_mut(), &written.warnings);

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,9 +18,10 @@ use super::body::Body;
 use super::labels::Labels;
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
-use super::respond;
+use super::respond::{self, Manner};
 use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
+use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::negotiate;
 use crate::wire::options::Query;
@@ -52,6 +54,8 @@ pub struct Authorized {
     pub body: Incoming,
     /// Whether JSON is to be indented.
     pub pretty: bool,
+    /// How errors are to be written.
+    pub errors: Manner,
     /// Cancelled when the server stops: a watch ends then.
     pub drain: CancellationToken,
 }
@@ -113,18 +117,28 @@ impl Pipeline {
         let info = RequestInfo::parse(&parts.method, parts.uri.path(), &query);
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let pretty = negotiate::pretty(query.get("pretty"), agent);
+        // Errors are written as Accept says, but never as a table.
+        let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+        let errors = negotiate::for_status(accept);
+        let errors = Manner {
+            format: errors.format,
+            pretty: errors.pretty.unwrap_or(pretty),
+        };
         let started = Instant::now();
         let labels = Labels::of(&info, &query, self.route.serves(&info));
         let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
 
+        let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
+        let long_running = info.is_long_running();
+        let mut user = String::new();
         let mut headers = parts.headers;
         let result = async {
             let limit = timeout(&info, &query)?;
-            let user = self.authenticate(&mut headers, peer).await?;
-            if let Err(denied) = self.authorize(&user, &info).await {
-                return Ok(denied.unwrap_or_else(|status| respond::status(&status, pretty)));
+            let caller = self.authenticate(&mut headers, peer).await?;
+            user.clone_from(&caller.name);
+            if let Err(denied) = self.authorize(&caller, &info, errors).await {
+                return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
             }
-            tracing::debug!(user = user.name, verb = info.verb, path = info.path, "authorized");
             let authorized = Authorized {
                 method: parts.method,
                 path: parts.uri.path().to_owned(),
@@ -132,9 +146,10 @@ impl Pipeline {
                 raw_query,
                 query,
                 headers,
-                user,
+                user: caller,
                 body,
                 pretty,
+                errors,
                 drain: peer.drain.clone(),
             };
             let answer = self.route.route(authorized);
@@ -145,31 +160,60 @@ impl Pipeline {
                     .unwrap_or_else(|_| timed_out())),
             }
         };
-        let response = result
+        let mut response = result
             .await
-            .unwrap_or_else(|status: Status| respond::status(&status, pretty));
+            .unwrap_or_else(|status: Status| respond::status(&status, errors));
         let bytes = http_body::Body::size_hint(response.body()).exact();
         self.metrics
             .request(&labels.get(), response.status(), started.elapsed(), bytes);
-        tracing::debug!(code = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        let code = response.status().as_u16();
+        tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
+        if long_running && code == 200 {
+            let present = self.metrics.long_running(&labels.get());
+            // The guard goes when the body does.
+            response = response.map(|body| {
+                let guarded = body.map_frame(move |frame| {
+                    let _ = &present;
+                    frame
+                });
+                guarded.boxed_unsync()
+            });
+        }
         response
     }
 
     async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer) -> Result<UserInfo, Status> {
+        let started = Instant::now();
         let mut credentials = Credentials {
             headers,
             certificates: &peer.certificates,
         };
-        self.authenticator.authenticate(&mut credentials).await
+        let result = self.authenticator.authenticate(&mut credentials).await;
+        let outcome = if result.is_ok() { "success" } else { "failure" };
+        self.metrics.authentication(outcome, started.elapsed());
+        result
     }
 
     /// A refusal is a Status, or a finished response where no decision could be had.
-    async fn authorize(&self, user: &UserInfo, info: &RequestInfo) -> Result<(), Result<Response<Body>, Status>> {
+    async fn authorize(
+        &self,
+        user: &UserInfo,
+        info: &RequestInfo,
+        errors: Manner,
+    ) -> Result<(), Result<Response<Body>, Status>> {
+        let started = Instant::now();
         let attributes = info.attributes();
-        match self.authorizer.authorize(user, &attributes).await {
+        let decision = self.authorizer.authorize(user, &attributes).await;
+        let outcome = match &decision {
+            Ok(Decision::Allow { .. }) => "allowed",
+            Ok(Decision::Deny { .. }) => "denied",
+            Err(_) => "error",
+        };
+        self.metrics.authorization(outcome, started.elapsed());
+        match decision {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => {
-                let mut response = respond::status(&attributes.forbidden(user, &reason), false);
+                let mut response = respond::status(&attributes.forbidden(user, &reason), errors);
                 nosniff(response.headers_mut());
                 Err(Ok(response))
             }

@@ -46,21 +46,21 @@ struct StoredKind {
 /// What a write answers with.
 #[derive(Debug)]
 pub struct Written {
-    /// The object as it is stored now.
+    /// The object as it is stored now; its revision is 0 when a dry run did not store it.
     pub object: Arc<Object>,
     /// Sentences for `Warning` headers.
     pub warnings: Vec<String>,
-    /// Whether `object` carries no resourceVersion, because it was not stored (dry run of a create).
-    pub unstored: bool,
 }
 
 /// What all writes have in common.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// Do everything but store.
     pub dry_run: bool,
-    /// What to do about unknown fields.
+    /// What to do about unknown and duplicate fields.
     pub field_validation: FieldValidation,
+    /// What the body gave twice, as sentences.
+    pub duplicates: Vec<String>,
 }
 
 /// The stored kinds of a registry as the cache wants to know them; a kind's place is its [`KindId`].

@@ -205,13 +205,12 @@ impl Storage for Embedded {
 
 #[async_trait]
 impl History for Shared {
-    async fn read(&self, after: Revision, limit: usize) -> Result<Vec<Arc<Batch>>, Error> {
+    async fn read_log(self: Arc<Self>, after: Revision, limit: usize) -> Result<Vec<Arc<Batch>>, Error> {
         let newest = self.newest();
         let recent = self.recent.read().read(after, newest, limit);
         if let Some(batches) = recent {
             return Ok(batches);
         }
-        let reader = Reader::new(&self.database)?;
-        blocking(move || reader.log(after, newest, limit)).await
+        blocking(move || Reader::new(&self.database)?.log(after, newest, limit)).await
     }
 }

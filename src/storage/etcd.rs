@@ -14,13 +14,18 @@ mod stream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use etcd_client::{Compare, CompareOp, GetOptions, ResponseHeader, Txn, TxnOp, TxnOpResponse};
+use tokio::time::{Instant, sleep};
 
 use self::keys::Keys;
 use self::members::{Members, Retry};
 use super::{Change, Entry, Error, Expect, ListRequest, Op, Page, Revision, Storage, Watch, check};
+
+/// Time between two attempts to connect.
+const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Entries asked of etcd in one request of a long list.
 const PAGE: usize = 2_000;
@@ -94,11 +99,12 @@ fn signed(revision: Revision) -> i64 {
 }
 
 impl Etcd {
-    /// Connects, and reads once, so that wrong addresses and credentials show at once.
+    /// Connects, and reads once, so that wrong addresses and credentials show at once. Tries again for 5 seconds: etcd
+    /// may be starting, too, and a member that refuses a certificate does not always get to say so.
     ///
     /// # Errors
     /// [`Error::Failed`] for a configuration, files or credentials that cannot work, [`Error::Unavailable`] when no
-    /// member answers within 5 seconds: trying again may then help.
+    /// member answers in time: calling again may then help.
     pub async fn connect(config: Config) -> Result<Self, Error> {
         let keys = Arc::new(Keys::new(&config.prefix));
         let members = Arc::new(Members::new(&config).await?);
@@ -107,8 +113,14 @@ impl Etcd {
             keys,
             newest: Newest::default(),
         };
-        storage.current_revision().await?;
-        Ok(storage)
+        let deadline = Instant::now() + members::REQUEST_TIMEOUT;
+        loop {
+            match storage.current_revision().await {
+                Err(Error::Unavailable(_)) if Instant::now() < deadline => sleep(CONNECT_AGAIN).await,
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(storage),
+            }
+        }
     }
 
     fn compare(&self, op: &Op) -> Option<Compare> {

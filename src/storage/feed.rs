@@ -22,7 +22,7 @@ const CHUNK: usize = 256;
 pub(super) trait History: Send + Sync + 'static {
     /// The batches after `after` in revision order without holes, at most `limit`; empty when `after` is the newest.
     /// [`Error::Compacted`] when some of them are gone.
-    async fn read(&self, after: Revision, limit: usize) -> Result<Vec<Arc<Batch>>, Error>;
+    async fn read_log(self: Arc<Self>, after: Revision, limit: usize) -> Result<Vec<Arc<Batch>>, Error>;
 }
 
 /// The newest part of the log, in memory. Revisions have no holes, so a position follows from a revision.
@@ -169,8 +169,7 @@ impl Feed {
     /// Reads and sends the next part of the log; `false` when the owner is gone.
     async fn advance(&mut self) -> Result<bool, Error> {
         let history = self.history.upgrade().ok_or_else(closed)?;
-        let chunk = history.read(self.seen, CHUNK).await?;
-        drop(history);
+        let chunk = history.read_log(self.seen, CHUNK).await?;
         for batch in chunk {
             self.seen = batch.revision;
             let wanted = |event: &&Event| event.key.starts_with(&self.prefix);

@@ -193,7 +193,7 @@ impl Storage for Memory {
 
 #[async_trait]
 impl History for Shared {
-    async fn read(&self, after: Revision, limit: usize) -> Result<Vec<Arc<Batch>>, Error> {
+    async fn read_log(self: Arc<Self>, after: Revision, limit: usize) -> Result<Vec<Arc<Batch>>, Error> {
         let state = self.state.read();
         state.log.read(after, state.revision, limit).ok_or(Error::Compacted {
             requested: after,

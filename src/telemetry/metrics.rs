@@ -11,7 +11,7 @@ use std::{fmt::Display, time::Duration};
 
 use http::StatusCode;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
 };
 
@@ -91,11 +91,9 @@ pub struct Metrics {
     connections: IntGauge,
     watchcache_revision: IntGauge,
     watchcache_oldest_revision: IntGauge,
-    watchcache_apply_duration: Histogram,
     visibility_subjects: IntGauge,
-    visibility_postings: IntGauge,
-    visibility_watchers: IntGaugeVec,
-    visibility_offers: IntCounterVec,
+    visibility_objects: IntGauge,
+    watchers: IntGauge,
 }
 
 // === impl Metrics ===
@@ -188,26 +186,12 @@ impl Metrics {
                 "bulward_watchcache_oldest_revision",
                 "The oldest revision from which a watch can resume.",
             ),
-            watchcache_apply_duration: it.histogram(
-                "bulward_watchcache_apply_duration_seconds",
-                "Time to bring one batch of changes into the watch cache and to its watchers.",
-                &[0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0],
+            visibility_subjects: it.gauge(
+                "bulward_visibility_subjects",
+                "Pairs of a kind and a subject that sees at least one object of it.",
             ),
-            visibility_subjects: it.gauge("bulward_visibility_subjects", "Subjects that see at least one object."),
-            visibility_postings: it.gauge(
-                "bulward_visibility_postings",
-                "Pairs of a subject and an object it sees.",
-            ),
-            visibility_watchers: it.gauges(
-                "bulward_visibility_watchers",
-                "Watchers registered under their callers' subjects.",
-                &["resource"],
-            ),
-            visibility_offers: it.counters(
-                "bulward_visibility_offers_total",
-                "Changes that the index offered to a watcher, sent or not.",
-                &["resource", "result"],
-            ),
+            visibility_objects: it.gauge("bulward_visibility_objects", "Objects whose visibility is indexed."),
+            watchers: it.gauge("bulward_watchers", "Watches that are running."),
             registry,
         }
     }
@@ -314,32 +298,21 @@ impl Metrics {
         self.connections.add(if opened { 1 } else { -1 });
     }
 
-    /// The watch cache brought a batch in: where it stands now, and how far back it reaches.
-    pub fn watchcache(&self, newest: u64, oldest: u64, elapsed: Duration) {
+    /// Where the watch cache stands, and how far back it reaches.
+    pub fn watchcache(&self, newest: u64, oldest: u64) {
         self.watchcache_revision.set(signed(newest));
         self.watchcache_oldest_revision.set(signed(oldest));
-        self.watchcache_apply_duration.observe(elapsed.as_secs_f64());
     }
 
     /// The size of the visibility index.
-    pub fn visibility_index(&self, subjects: usize, postings: usize) {
+    pub fn visibility_index(&self, subjects: usize, objects: usize) {
         self.visibility_subjects.set(signed(subjects as u64));
-        self.visibility_postings.set(signed(postings as u64));
+        self.visibility_objects.set(signed(objects as u64));
     }
 
-    /// A watcher registered with the visibility index.
-    pub fn visibility_watcher(&self, resource: &str) -> Present {
-        Present::of(self.visibility_watchers.with_label_values(&[resource]))
-    }
-
-    /// A change offered to watchers of `resource`: how many got an event of it, and how many nothing.
-    pub fn visibility_offers(&self, resource: &str, sent: u64, withheld: u64) {
-        self.visibility_offers
-            .with_label_values(&[resource, "sent"])
-            .inc_by(sent);
-        self.visibility_offers
-            .with_label_values(&[resource, "withheld"])
-            .inc_by(withheld);
+    /// How many watches are running.
+    pub fn watchers(&self, count: usize) {
+        self.watchers.set(signed(count as u64));
     }
 }
 
@@ -432,12 +405,6 @@ impl Registrar<'_> {
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
         self.made(IntGaugeVec::new(Opts::new(name, help), labels))
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        self.made(Histogram::with_opts(
-            HistogramOpts::new(name, help).buckets(buckets.to_vec()),
-        ))
     }
 
     fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {

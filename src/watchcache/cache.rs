@@ -188,7 +188,7 @@ impl Cache {
         let revision = snapshot.revision;
         let mut watchers = self.watchers.lock();
         if let Some(entry) = entry {
-            watchers.offer(entry);
+            watchers.offer(entry, snapshot.log().floor());
         }
         self.current.store(Arc::new(snapshot));
         drop(watchers);

@@ -1,1 +1,230 @@
+//! The cache on a memory store: history and its bounds, watchers who are slow, gaps, and reads that wait.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::log::Bounds;
+use super::watchers::Offer;
+use super::{Cache, Interest, KindSpec, reflector};
+use crate::storage::memory::Memory;
+use crate::storage::{Revision, Storage};
+use crate::visibility::{Facts, KindId};
+use crate::wire::subject::SubjectKey;
+
+const THINGS: KindId = KindId(0);
+
+fn facts(object: &Value) -> Facts {
+    let owners = object["spec"]["owners"].as_array().into_iter().flatten();
+    Facts {
+        owners: owners.filter_map(Value::as_str).map(SubjectKey::user).collect(),
+        ..Facts::default()
+    }
+}
+
+fn thing(owner: &str) -> Vec<u8> {
+    json!({"metadata": {"name": "x", "uid": "u", "labels": {"a": "b"}}, "spec": {"owners": [owner]}})
+        .to_string()
+        .into_bytes()
+}
+
+struct Fixture {
+    storage: Arc<dyn Storage>,
+    cache: Arc<Cache>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Fixture {
+    async fn start(bounds: Bounds) -> Self {
+        let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+        let spec = KindSpec {
+            plural: "things".to_owned(),
+            fields: Vec::new(),
+            facts,
+            through: None,
+        };
+        let cache = Cache::new(vec![spec], storage.clone(), bounds);
+        let stop = CancellationToken::new();
+        tokio::spawn(reflector::run(cache.clone(), stop.clone()));
+        while !cache.is_ready() {
+            tokio::task::yield_now().await;
+        }
+        Self {
+            storage,
+            cache,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    async fn create(&self, name: &str, owner: &str) -> Revision {
+        let created = self
+            .storage
+            .create(&format!("things/{name}"), thing(owner).into())
+            .await;
+        created.expect("the name is free")
+    }
+
+    fn interest(user: &str) -> Interest {
+        Interest::Subjects(THINGS, vec![SubjectKey::user(user)].into())
+    }
+}
+
+#[tokio::test]
+async fn v02_a_fresh_snapshot_holds_what_was_committed_before() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    for number in 0..50 {
+        let revision = fixture.create(&format!("t{number}"), "alice").await;
+        let snapshot = fixture.cache.fresh().await.expect("the storage answers");
+        assert!(snapshot.revision >= revision);
+        assert_eq!(snapshot.count(THINGS), number + 1);
+    }
+}
+
+#[tokio::test]
+async fn offers_go_to_those_who_see_the_object_alone() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let mut alice = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let mut bob = fixture.cache.subscribe(Fixture::interest("bob")).expect("ready");
+    let first = fixture.create("a", "alice").await;
+    let second = fixture.create("b", "bob").await;
+    let Some(Offer::Entry(entry)) = alice.offers.recv().await else {
+        panic!("alice is told")
+    };
+    assert_eq!(entry.revision, first);
+    let Some(Offer::Entry(entry)) = bob.offers.recv().await else {
+        panic!("bob is told")
+    };
+    assert_eq!(entry.revision, second, "bob hears of his own first");
+    assert!(alice.offers.is_empty());
+    drop((alice, bob));
+    assert_eq!(fixture.cache.watchers(), 0, "a dropped watcher leaves nothing behind");
+}
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_is_cut_off_alone() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let mut slow = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let mut quick = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let mut heard = 0;
+    for number in 0..1_200 {
+        fixture.create(&format!("t{number}"), "alice").await;
+        assert!(matches!(quick.offers.recv().await, Some(Offer::Entry(_))));
+        heard += 1;
+    }
+    assert_eq!(heard, 1_200);
+    let mut waiting = 0;
+    while slow.offers.recv().await.is_some() {
+        waiting += 1;
+    }
+    assert_eq!(waiting, 1_000, "a full queue ends the watch");
+}
+
+#[tokio::test]
+async fn a_watcher_holds_no_history_that_the_log_has_forgotten() {
+    let bounds = Bounds {
+        entries: 10,
+        ..Bounds::default()
+    };
+    let fixture = Fixture::start(bounds).await;
+    let mut slow = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    for number in 0..40 {
+        fixture.create(&format!("t{number}"), "alice").await;
+    }
+    fixture.cache.fresh().await.expect("the storage answers");
+    let mut waiting = 0;
+    while slow.offers.recv().await.is_some() {
+        waiting += 1;
+    }
+    assert!(
+        waiting <= 11,
+        "{waiting} entries were kept for a watcher that does not read"
+    );
+}
+
+#[tokio::test]
+async fn the_log_forgets_the_oldest_and_says_so() {
+    let bounds = Bounds {
+        entries: 3,
+        ..Bounds::default()
+    };
+    let fixture = Fixture::start(bounds).await;
+    let mut revisions = Vec::new();
+    for number in 0..5 {
+        revisions.push(fixture.create(&format!("t{number}"), "alice").await);
+    }
+    let snapshot = fixture.cache.fresh().await.expect("the storage answers");
+    let log = snapshot.log();
+    assert_eq!((log.len(), log.floor()), (3, revisions[1]));
+    assert!(log.since(revisions[0]).is_none(), "history has a gap");
+    let replayed: Vec<Revision> = log
+        .since(revisions[2])
+        .expect("kept")
+        .map(|entry| entry.revision)
+        .collect();
+    assert_eq!(replayed, revisions[3..]);
+    assert_eq!(
+        log.since(snapshot.revision + 7).expect("the future is empty").count(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn history_that_was_compacted_away_is_a_gap() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    fixture.create("a", "alice").await;
+    fixture.cache.fresh().await.expect("the storage answers");
+    let mut watcher = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let current = fixture.cache.current();
+    fixture.cache.reset((*current).clone());
+    assert!(matches!(watcher.offers.recv().await, Some(Offer::Gap)));
+    assert!(watcher.offers.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_that_does_not_come_is_waited_for_three_seconds() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let before = tokio::time::Instant::now();
+    let error = fixture
+        .cache
+        .at_least(1_000)
+        .await
+        .expect_err("nobody writes that much");
+    assert_eq!(
+        error,
+        super::cache::Stale::Behind {
+            wanted: 1_000,
+            reached: fixture.cache.current().revision
+        }
+    );
+    assert!(before.elapsed() >= Duration::from_secs(3));
+}
+
+#[test]
+fn objects_are_completed_once_and_spliced() {
+    let spec = KindSpec {
+        plural: "things".to_owned(),
+        fields: vec!["status.phase".to_owned()],
+        facts,
+        through: None,
+    };
+    let stored = json!({
+        "metadata": {"name": "x", "uid": "u", "annotations": {"resourceVersion": "\"resourceVersion\":\"9\""}},
+        "spec": {"owners": ["alice"]},
+        "status": {"phase": "Ready"},
+    });
+    let object = super::Object::parse(&spec, "x".into(), 41, stored.to_string().as_bytes()).expect("an object");
+    let mut text = Vec::new();
+    object.write(b"{\"kind\":\"Thing\",", &mut text);
+    let mut expected = stored.clone();
+    expected["kind"] = json!("Thing");
+    expected["metadata"]["resourceVersion"] = json!("41");
+    assert_eq!(serde_json::from_slice::<Value>(&text).expect("JSON"), expected);
+    text.clear();
+    object.write_at(b"{\"kind\":\"Thing\",", 1_234_567, &mut text);
+    expected["metadata"]["resourceVersion"] = json!("1234567");
+    assert_eq!(serde_json::from_slice::<Value>(&text).expect("JSON"), expected);
+    assert_eq!(object.field(&spec, "status.phase"), Some("Ready"));
+    assert_eq!(object.field(&spec, "spec.nothing"), None);
+}

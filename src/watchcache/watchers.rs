@@ -59,6 +59,8 @@ struct Watcher {
     interest: Interest,
     /// An entry touches many objects, but is offered once.
     offered: Revision,
+    /// Nothing that waits in the queue is older than this.
+    waiting_since: Revision,
 }
 
 // === impl Watchers ===
@@ -89,6 +91,7 @@ impl Watchers {
             sender,
             interest,
             offered: start.revision,
+            waiting_since: start.revision,
         };
         own.by_id.insert(id, watcher);
         drop(own);
@@ -105,8 +108,9 @@ impl Watchers {
         self.by_id.len()
     }
 
-    /// Offers an entry to everyone who saw, or sees, an object that it touches.
-    pub(super) fn offer(&mut self, entry: &Arc<Entry>) {
+    /// Offers an entry to everyone who saw, or sees, an object that it touches. Whoever still waits to send what the log
+    /// has forgotten (`floor`) is cut off: a watcher holds no history beyond the log's own bounds.
+    pub(super) fn offer(&mut self, entry: &Arc<Entry>, floor: Revision) {
         if self.by_id.is_empty() {
             return;
         }
@@ -117,7 +121,7 @@ impl Watchers {
             let mut offer = |ids: Option<&HashSet<u64>>| {
                 for id in ids.into_iter().flatten() {
                     if let Some(watcher) = by_id.get_mut(id)
-                        && !watcher.offer(entry)
+                        && !watcher.offer(entry, floor)
                     {
                         slow.push(*id);
                     }
@@ -176,12 +180,15 @@ impl Watchers {
 
 impl Watcher {
     /// Whether the watcher keeps up.
-    fn offer(&mut self, entry: &Arc<Entry>) -> bool {
+    fn offer(&mut self, entry: &Arc<Entry>, floor: Revision) -> bool {
         if self.offered >= entry.revision {
             return true;
         }
         self.offered = entry.revision;
-        self.sender.try_send(Offer::Entry(entry.clone())).is_ok()
+        if self.sender.capacity() == self.sender.max_capacity() {
+            self.waiting_since = entry.revision;
+        }
+        self.waiting_since > floor && self.sender.try_send(Offer::Entry(entry.clone())).is_ok()
     }
 }
 

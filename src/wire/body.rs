@@ -1,42 +1,191 @@
-//! TEMP
-#![allow(missing_docs)]
-use super::{names::GroupVersion, status::Status};
+//! Bodies of requests: JSON or YAML into values, with the errors of CustomResources
+//! (k8s.io/apimachinery pkg/runtime/serializer/json, k8s.io/apiserver pkg/endpoints/handlers transformDecodeError).
+
+mod syntax;
+mod value;
+mod yaml;
+
 use serde_json::Value;
-#[derive(Clone, Copy, Debug)]
+
+use super::names::{GroupKind, GroupVersion};
+use super::negotiate::{Format, request_format};
+use super::status::Status;
+use super::validation::FieldError;
+
+/// How deep JSON may nest; Go allows 10000.
+const DEPTH_LIMIT: usize = 100;
+/// As much of a body as a message quotes, in bytes.
+const QUOTE_LIMIT: usize = 4096;
+
+/// The format of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MediaType {
+    /// `application/json`.
     Json,
+    /// `application/yaml`.
     Yaml,
 }
+
+/// A decoded body.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded {
+    /// The value; whole numbers are integers, whatever their spelling.
+    pub value: Value,
+    /// What was given twice, the later value winning, for example `duplicate field "spec.x"`.
+    pub duplicates: Vec<String>,
+}
+
+/// What a body must be.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The group and version in the path.
+    pub group_version: &'a GroupVersion,
+    /// The kind that is served there.
+    pub kind: &'a str,
+}
+
 impl MediaType {
-    pub fn of(ct: Option<&str>) -> Result<Self, Status> {
-        match ct.unwrap_or("").split(';').next().unwrap_or("").trim() {
-            "" | "application/json" => Ok(Self::Json),
-            "application/yaml" => Ok(Self::Yaml),
-            _ => Err(Status::unsupported_media_type(&[
-                "application/json",
-                "application/yaml",
-            ])),
+    /// The format that a `Content-Type` names; JSON where there is none.
+    ///
+    /// # Errors
+    /// 415.
+    pub fn of(content_type: Option<&str>) -> Result<Self, Status> {
+        Ok(match request_format(content_type)? {
+            Format::Json => Self::Json,
+            Format::Yaml => Self::Yaml,
+        })
+    }
+}
+
+/// Decodes JSON, whatever it is about.
+///
+/// # Errors
+/// The text of Go's error: a patch answers it in a 400 after `error decoding patch: `.
+pub fn decode_json(bytes: &[u8]) -> Result<Decoded, String> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut duplicates = Vec::new();
+    let mut reader = serde_json::Deserializer::from_str(&text);
+    let value = value::read(&mut reader, &mut duplicates).and_then(|value| reader.end().map(|()| value));
+    match value {
+        Ok(value) => Ok(Decoded { value, duplicates }),
+        Err(error) => Err(syntax::error(bytes, DEPTH_LIMIT).unwrap_or_else(|| format!("json: {error}"))),
+    }
+}
+
+/// Decodes YAML, whatever it is about: one document, bounded in its size, its depth and the work of its aliases.
+///
+/// # Errors
+/// A text that starts with `yaml: `.
+pub fn decode_yaml(bytes: &[u8]) -> Result<Decoded, String> {
+    yaml::decode(bytes)
+}
+
+/// Decodes the options of a deletion, or another object whose kind may be left out.
+///
+/// # Errors
+/// 400.
+pub fn decode(media: MediaType, bytes: &[u8]) -> Result<Decoded, Status> {
+    interpret(media, bytes).map_err(Status::bad_request)
+}
+
+/// Decodes an object of the expected kind; `apiVersion` and `kind` must be given.
+///
+/// # Errors
+/// 400 for a body that is no such object, 422 for another kind of the same group and version.
+pub fn decode_object(media: MediaType, bytes: &[u8], expected: &Expected<'_>) -> Result<Decoded, Status> {
+    let unrecognized = |why: &str| {
+        let (kind, summary) = (expected.kind, summary(bytes));
+        let message = format!("the object provided is unrecognized (must be of type {kind}): {why} ({summary})");
+        Status::bad_request(message)
+    };
+    let decoded = interpret(media, bytes).map_err(|why| unrecognized(&why))?;
+    let text = |key: &str| decoded.value.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if kind.is_empty() {
+        return Err(unrecognized(&format!(
+            "Object 'Kind' is missing in '{}'",
+            quoted(bytes)
+        )));
+    }
+    let wanted = expected.group_version.to_string();
+    if api_version != wanted {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({api_version}) does not match the expected API version ({wanted})"
+        )));
+    }
+    if kind != expected.kind {
+        let group_kind = GroupKind {
+            group: expected.group_version.group.clone(),
+            kind: kind.to_owned(),
+        };
+        let error = FieldError::invalid("kind", kind, &format!("must be {}", expected.kind));
+        return Err(Status::invalid(
+            &group_kind,
+            super::meta::name(&decoded.value),
+            &[error],
+        ));
+    }
+    Ok(decoded)
+}
+
+/// Decodes a body and makes sure that `apiVersion` and `kind` can be read.
+fn interpret(media: MediaType, bytes: &[u8]) -> Result<Decoded, String> {
+    const TARGET: &str =
+        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    let opening = "couldn't get version/kind; json parse error";
+    let decoded = match media {
+        MediaType::Json => decode_json(bytes).map_err(|why| format!("{opening}: {why}"))?,
+        MediaType::Yaml => decode_yaml(bytes)?,
+    };
+    match &decoded.value {
+        Value::Object(map) => {
+            for key in ["apiVersion", "kind"] {
+                if let Some(other) = map.get(key).filter(|value| !value.is_string() && !value.is_null()) {
+                    let kind = value::kind(other);
+                    return Err(format!(
+                        "{opening}: json: cannot unmarshal {kind} into Go struct field .{key} of type string"
+                    ));
+                }
+            }
+            let api_version = map.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+            if api_version.matches('/').count() > 1 {
+                return Err(format!("unexpected GroupVersion string: {api_version}"));
+            }
+        }
+        Value::Null => {}
+        other => {
+            return Err(format!(
+                "{opening}: json: cannot unmarshal {} into Go value of type {TARGET}",
+                value::kind(other)
+            ));
+        }
+    }
+    Ok(decoded)
+}
+
+/// The beginning of a body for a message: JSON objects as they are, everything else in hexadecimal digits.
+fn summary(bytes: &[u8]) -> String {
+    const LIMIT: usize = 30;
+    let head = &bytes[..bytes.len().min(LIMIT)];
+    let dots = if bytes.len() > LIMIT { " ..." } else { "" };
+    match bytes.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{dots}", String::from_utf8_lossy(head)),
+        Some(_) => {
+            let digits: String = head.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{digits}{dots}")
         }
     }
 }
-pub struct Decoded {
-    pub value: Value,
-    pub duplicates: Vec<String>,
+
+/// A body as a message quotes it. The original quotes all of it; a limit keeps answers small.
+fn quoted(bytes: &[u8]) -> String {
+    let dots = if bytes.len() > QUOTE_LIMIT { " ..." } else { "" };
+    format!(
+        "{}{dots}",
+        String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_LIMIT)])
+    )
 }
-pub struct Expected<'a> {
-    pub group_version: &'a GroupVersion,
-    pub kind: &'a str,
-}
-pub fn decode(m: MediaType, b: &[u8]) -> Result<Decoded, Status> {
-    let value = match m {
-        MediaType::Json => serde_json::from_slice(b).map_err(|e| Status::bad_request(e.to_string()))?,
-        MediaType::Yaml => serde_saphyr::from_slice(b).map_err(|e| Status::bad_request(e.to_string()))?,
-    };
-    Ok(Decoded {
-        value,
-        duplicates: vec![],
-    })
-}
-pub fn decode_object(m: MediaType, b: &[u8], _e: &Expected<'_>) -> Result<Decoded, Status> {
-    decode(m, b)
-}
+
+#[cfg(test)]
+mod tests;

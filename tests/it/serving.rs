@@ -4,6 +4,7 @@ mod client;
 mod draining;
 mod handshake;
 mod limits;
+mod process;
 mod rotation;
 
 use std::{

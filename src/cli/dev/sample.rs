@@ -24,13 +24,33 @@ const SAMPLE: [(&str, &str, &str, &[&str]); 3] = [
     ("alice", "shared", "Owned by both", &["alice", "bob"]),
 ];
 
-/// Waits until the server is ready, then makes the sample unless there is an Organization already.
-pub(super) async fn when_ready(folder: &Folder) -> Result<(), String> {
+/// Waits until the server says that it is ready.
+pub(super) async fn ready(folder: &Folder) -> Result<(), String> {
     let admin = client(folder, "admin")?;
-    tokio::time::timeout(PATIENCE, ready(&admin))
-        .await
-        .map_err(|_| format!("not ready within {PATIENCE:?}, see /readyz?verbose"))?;
-    let stored = call(&admin, Method::GET, &format!("{UNFILTERED}?limit=1"), None).await?;
+    let asking = async {
+        loop {
+            let request = Request::get("/readyz")
+                .body(Vec::new())
+                .map_err(|error| error.to_string())?;
+            if admin.request_text(request).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    let late = |_| format!("not ready within {PATIENCE:?}; more with -v 4");
+    tokio::time::timeout(PATIENCE, asking).await.map_err(late)?
+}
+
+/// Makes the sample unless there is an Organization already.
+pub(super) async fn make(folder: &Folder) -> Result<(), String> {
+    let stored = call(
+        &client(folder, "admin")?,
+        Method::GET,
+        &format!("{UNFILTERED}?limit=1"),
+        None,
+    )
+    .await?;
     if stored["items"].as_array().is_some_and(|items| !items.is_empty()) {
         return Ok(());
     }
@@ -39,17 +59,6 @@ pub(super) async fn when_ready(folder: &Folder) -> Result<(), String> {
         call(&client(folder, maker)?, Method::POST, FILTERED, Some(&body)).await?;
     }
     Ok(())
-}
-
-async fn ready(admin: &Client) {
-    loop {
-        let request = Request::get("/readyz").body(Vec::new());
-        let request = request.expect("a constant request");
-        if admin.request_text(request).await.is_ok() {
-            return;
-        }
-        tokio::time::sleep(POLL).await;
-    }
 }
 
 fn organization(name: &str, description: &str, owners: &[&str]) -> Value {

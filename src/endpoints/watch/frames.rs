@@ -8,11 +8,10 @@ use super::super::encode::{Shown, partial};
 use super::super::rows::Rows;
 use super::Call;
 use crate::http::respond;
-use crate::storage::Revision;
 use crate::visibility::Role;
-use crate::watchcache::Object;
+use crate::watchcache::{Object, Revision};
 use crate::wire::json as go_json;
-use crate::wire::negotiate::Shape;
+use crate::wire::negotiate::{Representation, Shape};
 use crate::wire::status::Status;
 
 /// What happened to an object.
@@ -28,7 +27,7 @@ pub(super) struct Frames {
     head: Vec<u8>,
     api_version: String,
     kind: String,
-    shape: Shape,
+    representation: Representation,
     rows: Option<Rows>,
     /// A table's columns are sent with the first event alone.
     columns_sent: bool,
@@ -36,8 +35,8 @@ pub(super) struct Frames {
 
 impl Frames {
     pub(super) fn new(call: &Call<'_>) -> Result<Self, Status> {
-        let shape = call.representation.shape;
-        let rows = if shape == Shape::Table {
+        let representation = *call.representation;
+        let rows = if representation.shape == Shape::Table {
             Some(Rows::new(call)?)
         } else {
             None
@@ -46,7 +45,7 @@ impl Frames {
             head: call.head(),
             api_version: call.resource.group_version.to_string(),
             kind: call.resource.stored.kind.clone(),
-            shape,
+            representation,
             rows,
             columns_sent: false,
         })
@@ -66,7 +65,7 @@ impl Frames {
         out: &mut Vec<u8>,
     ) {
         open(kind.as_str(), out);
-        match self.shape {
+        match self.representation.shape {
             Shape::Object => object.write_at(&self.head, revision, out),
             _ => {
                 let mut text = Vec::new();
@@ -85,7 +84,7 @@ impl Frames {
         if initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let value = match self.shape {
+        let value = match self.representation.shape {
             Shape::Object => json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}),
             _ => self.convert(json!({"metadata": metadata}), None, revision),
         };
@@ -105,7 +104,9 @@ impl Frames {
 
     /// An object as a table or as metadata alone.
     fn convert(&mut self, value: Value, shown: Option<&Shown<'_>>, revision: Revision) -> Value {
-        let Some(rows) = &self.rows else { return partial(&value) };
+        let Some(rows) = &self.rows else {
+            return partial(&self.representation, &value);
+        };
         let mut table = rows.of_value(&revision.to_string(), &value, shown);
         if !self.columns_sent {
             table["columnDefinitions"] = rows.definitions();

@@ -10,11 +10,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::frames::{Frames, Kind};
 use super::{Call, Owned};
-use crate::storage::Revision;
 use crate::visibility::Role;
 use crate::watchcache::log::{Change, State};
 use crate::watchcache::watchers::Offer;
-use crate::watchcache::{Entry, Object, Subscription};
+use crate::watchcache::{Entry, Object, Revision, Subscription};
 use crate::wire::options::ListOptions;
 use crate::wire::status::Status;
 

@@ -94,11 +94,7 @@ impl Store {
             match self.commit(ops).await {
                 Ok(revision) => {
                     let object = self.complete(target, revision, object)?;
-                    return Ok(Some(Written {
-                        object,
-                        warnings,
-                        unstored: false,
-                    }));
+                    return Ok(Some(Written { object, warnings }));
                 }
                 Err(Lost::Race(_)) => return Ok(None),
                 Err(Lost::Guard { key, current }) => {
@@ -125,11 +121,7 @@ impl Store {
         if snapshot.get(target.kind, &target.key()).is_some() {
             return Ok(None);
         }
-        Ok(Some(Written {
-            object,
-            warnings,
-            unstored: true,
-        }))
+        Ok(Some(Written { object, warnings }))
     }
 
     /// V17: where an object of the parent kind claims the namespace, only its owners and own members may create here.

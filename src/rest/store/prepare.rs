@@ -9,7 +9,7 @@ use crate::wire::meta;
 use crate::wire::options::FieldValidation;
 use crate::wire::status::Status;
 use crate::wire::validation::FieldError;
-use crate::wire::validation::meta::{object_meta, object_meta_update};
+use crate::wire::validation::meta::{finalizer_warnings, object_meta, object_meta_update};
 use crate::wire::validation::names::path_segment;
 
 impl Store {
@@ -21,7 +21,8 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let warnings = self.tidy(target, object, options)?;
+        let mut warnings = self.tidy(target, object, options)?;
+        warnings.extend(finalizer_warnings(object, None));
         let mut errors = object_meta(object, stored.kind.namespaced, stored.kind.strategy.name_rule());
         errors.extend(stored.schema.validate(object));
         if errors.is_empty() {
@@ -43,7 +44,10 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let warnings = self.tidy(target, new, options)?;
+        let mut warnings = self.tidy(target, new, options)?;
+        if part == Part::Main {
+            warnings.extend(finalizer_warnings(new, Some(old)));
+        }
         let strategy = &stored.kind.strategy;
         let mut errors = object_meta(new, stored.kind.namespaced, |name, _| path_segment(name));
         errors.extend(object_meta_update(new, old));
@@ -62,11 +66,12 @@ impl Store {
         Ok(warnings)
     }
 
-    /// Removes unknown fields and fills defaults; answers the warnings about the former.
+    /// Removes unknown fields and fills defaults; answers the warnings about them and about duplicates.
     fn tidy(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
         let refuse = |error: String| Status::bad_request(cannot_handle(target, &error));
-        let mut unknown = meta::coerce(object).map_err(refuse)?;
+        let mut unknown = options.duplicates.clone();
+        unknown.extend(meta::coerce(object).map_err(refuse)?);
         unknown.extend(stored.schema.prune(object));
         stored.schema.apply_defaults(object);
         stored.kind.strategy.default(object);

@@ -120,6 +120,7 @@ impl Store {
         let mut new = modify(&old)?;
         compare_identity(target, &new, &old)?;
         metadata::carry_over(&mut new, &old);
+        meta::set(&mut new, "namespace", target.namespace);
         match part {
             Part::Main => keep(&mut new, &old, |field| field == "status"),
             Part::Status => keep(&mut new, &old, |field| field != "status"),
@@ -166,11 +167,7 @@ pub(super) fn remove_ops(target: &Target<'_>, current: &Object) -> Vec<Op> {
 }
 
 fn written(object: Arc<Object>, warnings: Vec<String>) -> Written {
-    Written {
-        object,
-        warnings,
-        unstored: false,
-    }
+    Written { object, warnings }
 }
 
 /// The resourceVersion and uid that the client gives are preconditions.

@@ -32,22 +32,13 @@ pub(super) fn failure(endpoint: &str, error: &Etcd) -> Failure {
             token: false,
         };
     };
-    let certificate = chain(status.source()).any(|source| {
-        let tls = source
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        matches!(
-            tls.and_then(|tls| tls.downcast_ref::<rustls::Error>()),
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::AlertReceived(_))
-        )
-    });
     let refused = |source: Cause<'_>| {
         let io = source.downcast_ref::<std::io::Error>();
         io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused)
     };
     let text = format!("{}{}", status.message(), sources(status.source()));
     Failure {
-        error: if certificate {
+        error: if distrusted(&text) {
             Error::Failed(format!("etcd at {endpoint}: {text}"))
         } else {
             refusal(endpoint, Some(i32::from(status.code())), &text)
@@ -55,6 +46,12 @@ pub(super) fn failure(endpoint: &str, error: &Etcd) -> Failure {
         unsent: chain(status.source()).any(refused),
         token: status.message().contains("invalid auth token") || status.message().contains("auth store is old"),
     }
+}
+
+/// Whether one side does not trust the other's certificate, in rustls' words; hyper passes on nothing but the text.
+fn distrusted(text: &str) -> bool {
+    let alert = text.contains("received fatal alert") && (text.contains("ertificate") || text.contains("UnknownCA"));
+    alert || text.contains("invalid peer certificate")
 }
 
 /// Translates the text with which etcd refuses a request or cancels a watch; `code` is gRPC's number,
@@ -139,4 +136,69 @@ fn chain(first: Option<Cause<'_>>) -> impl Iterator<Item = Cause<'_>> {
 
 fn sources(first: Option<Cause<'_>>) -> String {
     chain(first).map(|source| format!(": {source}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_their_meaning() {
+        let unavailable = [
+            (Some(14), "etcdserver: no leader"),
+            (Some(14), "etcdserver: request timed out"),
+            (Some(4), "context deadline exceeded"),
+            (Some(8), "etcdserver: too many requests"),
+            (Some(16), "etcdserver: invalid auth token"),
+            (Some(3), "etcdserver: revision of auth store is old"),
+            (Some(13), "h2 protocol error"),
+            (None, "etcdserver: no leader"),
+        ];
+        for (code, text) in unavailable {
+            let error = refusal("http://e", code, text);
+            let Error::Unavailable(told) = &error else {
+                panic!("{text}: {error:?}")
+            };
+            assert_eq!(*told, format!("etcd at http://e: {text}"));
+        }
+        let failed = [
+            (Some(8), "etcdserver: mvcc: database space exceeded"),
+            (Some(3), "etcdserver: request is too large"),
+            (Some(8), "grpc: received message larger than max (9 vs. 8)"),
+            (
+                Some(3),
+                "etcdserver: authentication failed, invalid user ID or password",
+            ),
+            (Some(9), "etcdserver: authentication is not enabled"),
+            (Some(15), "etcdserver: corrupt cluster"),
+            (Some(7), "etcdserver: permission denied"),
+            (None, "etcdserver: permission denied"),
+            (
+                None,
+                "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",
+            ),
+        ];
+        for (code, text) in failed {
+            let error = refusal("http://e", code, text);
+            assert!(
+                matches!(&error, Error::Failed(told) if told.contains(text)),
+                "{text}: {error:?}"
+            );
+        }
+        let out_of_range = |text| at(refusal("http://e", Some(11), text), 7);
+        assert_eq!(
+            out_of_range("etcdserver: mvcc: required revision has been compacted"),
+            Error::Compacted {
+                requested: 7,
+                oldest: 0
+            }
+        );
+        assert_eq!(
+            out_of_range("etcdserver: mvcc: required revision is a future revision"),
+            Error::Future {
+                requested: 7,
+                current: 0
+            }
+        );
+    }
 }

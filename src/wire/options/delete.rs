@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::write::validate_dry_run;
 use super::{Query, refuse};
-use crate::wire::names::GroupVersion;
 use crate::wire::quote::go_quote;
 use crate::wire::status::Status;
 use crate::wire::validation::FieldError;
@@ -75,12 +74,11 @@ impl DeleteOptions {
         raw.validate()
     }
 
-    /// Reads and validates a body that JSON or YAML gave; `own` is the resource's group and version, which may stand in
-    /// `apiVersion` as well.
+    /// Reads and validates a body that JSON or YAML gave. Any `apiVersion` will do: every group has DeleteOptions.
     ///
     /// # Errors
     /// 400 for a body that is something else, 422 for a combination that makes no sense.
-    pub fn from_body(body: &Value, own: &GroupVersion) -> Result<Self, Status> {
+    pub fn from_body(body: &Value) -> Result<Self, Status> {
         let Value::Object(body) = body else {
             let kind = json_kind(body);
             return Err(unreadable(format!(
@@ -89,18 +87,15 @@ impl DeleteOptions {
         };
         let api_version = text(body, "apiVersion", "DeleteOptions.apiVersion")?.unwrap_or_default();
         let kind = text(body, "kind", "DeleteOptions.kind")?.unwrap_or_default();
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        let known_group = group.is_empty() || group == "meta.k8s.io" || group == own.group;
-        if !known_group || !matches!(kind.as_str(), "" | "DeleteOptions") {
+        if !matches!(kind.as_str(), "" | "DeleteOptions") {
             let version = if api_version.is_empty() {
                 "meta.k8s.io/v1"
             } else {
                 &api_version
             };
-            let kind = if kind.is_empty() { "DeleteOptions" } else { &kind };
             return Err(Status::bad_request(format!(
                 "no kind {} is registered for version {}",
-                go_quote(kind),
+                go_quote(&kind),
                 go_quote(version)
             )));
         }

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::wire::names::GroupVersion;
 
 fn list(query: &str) -> Result<ListOptions, Status> {
     ListOptions::decode(&Query::parse(query))
@@ -244,8 +243,7 @@ fn deletions_are_read_from_the_query() {
 
 #[test]
 fn deletions_are_read_from_the_body() {
-    let own = GroupVersion::new("apiserver.bulward.io", "v1alpha1");
-    let read = |body: serde_json::Value| DeleteOptions::from_body(&body, &own);
+    let read = |body: serde_json::Value| DeleteOptions::from_body(&body);
     assert_eq!(read(json!({})), Ok(DeleteOptions::default()));
     for version in ["v1", "meta.k8s.io/v1", "apiserver.bulward.io/v1alpha1"] {
         let body = json!({"kind": "DeleteOptions", "apiVersion": version, "orphanDependents": false, "dryRun": ["All"],

@@ -130,7 +130,7 @@ fn regex_error(text: &str, format: &str, examples: &[&str]) -> String {
     let quoted: Vec<String> = examples.iter().map(|one| format!("'{one}', ")).collect();
     format!(
         "{text} (e.g. {}regex used for validation is '{format}')",
-        quoted.join("or ")
+        quoted.join(" or ")
     )
 }
 
@@ -166,7 +166,7 @@ mod tests {
             dns1123_label("Aé"),
             [
                 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
-              end with an alphanumeric character (e.g. 'my-name', or '123-abc', regex used for validation is \
+              end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
               '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
             ]
         );
@@ -184,7 +184,7 @@ mod tests {
             label_value("-"),
             [
                 "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
-              start and end with an alphanumeric character (e.g. 'MyValue', or 'my_value', or '12345', regex used for \
+              start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
               validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
             ]
         );

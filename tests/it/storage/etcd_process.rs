@@ -69,6 +69,11 @@ impl EtcdProcess {
         self.members.iter().map(url).collect()
     }
 
+    /// A running member's process.
+    pub(crate) fn pid(&self, index: usize) -> u32 {
+        self.members[index].child.as_ref().expect("it runs").id()
+    }
+
     /// Kills a member as `kill -9` does.
     pub(crate) fn kill(&mut self, index: usize) {
         if let Some(mut child) = self.members[index].child.take() {

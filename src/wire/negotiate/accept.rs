@@ -1,0 +1,130 @@
+//! The `Accept` header (github.com/munnerz/goautoneg, and acceptMediaTypeOptions of k8s.io/apiserver).
+
+use super::{Format, Representation, Shape};
+
+/// One clause of the header.
+struct Clause<'a> {
+    kind: &'a str,
+    subtype: &'a str,
+    quality: f64,
+    parameters: Vec<(&'a str, &'a str)>,
+}
+
+impl Clause<'_> {
+    /// Whether this clause goes before `other`, as goautoneg has it.
+    fn before(&self, other: &Clause<'_>) -> bool {
+        self.quality > other.quality
+            || self.kind != "*" && other.kind == "*"
+            || self.subtype != "*" && other.subtype == "*"
+    }
+
+    fn names(&self, subtype: &str) -> bool {
+        match (self.kind, self.subtype) {
+            ("*", "*") | ("application", "*") => true,
+            ("application", own) => own == subtype,
+            _ => false,
+        }
+    }
+}
+
+/// The first representation that the header asks for and that there is; `convert` allows tables and partial metadata.
+pub(super) fn pick(header: &str, convert: bool) -> Option<Representation> {
+    if header.is_empty() {
+        return Some(Representation::JSON);
+    }
+    let formats = [("json", Format::Json), ("yaml", Format::Yaml)];
+    for clause in parse(header) {
+        for (subtype, format) in formats {
+            if clause.names(subtype)
+                && let Some(found) = accept(&clause, format, convert)
+            {
+                return Some(found);
+            }
+        }
+    }
+    None
+}
+
+/// What the parameters of a clause ask for, unless it cannot be had.
+fn accept(clause: &Clause<'_>, format: Format, convert: bool) -> Option<Representation> {
+    let (mut kind, mut group, mut version) = (None, None, None);
+    let mut found = Representation {
+        format,
+        ..Representation::JSON
+    };
+    for (key, value) in &clause.parameters {
+        match *key {
+            "as" => kind = Some(*value),
+            "g" => group = Some(*value),
+            "v" => version = Some(*value),
+            // YAML cannot be streamed
+            "stream" if format == Format::Json && *value == "watch" || value.is_empty() => {}
+            "stream" => return None,
+            "sv" if convert && *value == "v1" || value.is_empty() => {}
+            "sv" => return None,
+            "pretty" => found.pretty = (*value == "1").then_some(true),
+            _ => {}
+        }
+    }
+    if kind.is_none() && group.is_none() && version.is_none() {
+        return Some(found);
+    }
+    found.meta_version = match (group, version) {
+        (Some("meta.k8s.io"), Some("v1")) => "meta.k8s.io/v1",
+        (Some("meta.k8s.io"), Some("v1beta1")) => "meta.k8s.io/v1beta1",
+        _ => return None,
+    };
+    found.shape = match kind {
+        Some("Table") => Shape::Table,
+        Some("PartialObjectMetadata") => Shape::Partial,
+        Some("PartialObjectMetadataList") => Shape::PartialList,
+        _ => return None,
+    };
+    convert.then_some(found)
+}
+
+/// The clauses, the best first.
+fn parse(header: &str) -> Vec<Clause<'_>> {
+    let mut clauses: Vec<Clause<'_>> = header.split(',').filter_map(clause).collect();
+    // the order is not a total one: insert one by one, as Go's sort does with short lists
+    for start in 1..clauses.len() {
+        let mut at = start;
+        while at > 0 && clauses[at].before(&clauses[at - 1]) {
+            clauses.swap(at, at - 1);
+            at -= 1;
+        }
+    }
+    clauses
+}
+
+fn clause(text: &str) -> Option<Clause<'_>> {
+    let mut parts = text.trim_matches(' ').split(';');
+    let media = parts.next()?;
+    let (kind, subtype) = match media.split_once('/') {
+        Some((kind, subtype)) if !subtype.is_empty() => (kind, subtype),
+        _ if media.trim_matches(['/', ' ']) == "*" => ("*", "*"),
+        _ => return None,
+    };
+    if subtype.contains('/') {
+        return None;
+    }
+    let mut clause = Clause {
+        kind: kind.trim_matches(' '),
+        subtype: subtype.trim_matches(' '),
+        quality: 1.0,
+        parameters: Vec::new(),
+    };
+    for part in parts {
+        let Some((key, value)) = part
+            .split_once('=')
+            .filter(|(_, value)| !value.is_empty() && !value.contains('='))
+        else {
+            continue;
+        };
+        match key.trim_matches(' ') {
+            "q" => clause.quality = value.parse().unwrap_or(0.0),
+            key => clause.parameters.push((key, value.trim_matches(' '))),
+        }
+    }
+    Some(clause)
+}
