@@ -26,18 +26,6 @@ impl Watched {
         Watched { pid }
     }
 
-    /// This process.
-    pub(crate) fn own() -> Watched {
-        Watched {
-            pid: std::process::id(),
-        }
-    }
-
-    /// Its number.
-    pub(crate) fn pid(self) -> u32 {
-        self.pid
-    }
-
     /// Resident memory in bytes.
     pub(crate) fn resident(self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).expect("the process runs");
