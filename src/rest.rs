@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod claim;
 pub mod metadata;
+pub mod paging;
 pub mod resource;
 pub mod store;
 

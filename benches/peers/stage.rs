@@ -29,8 +29,10 @@ impl Stage {
         let plane = ControlPlane::start("peers").await;
         plane.apply(&allow_ten()).await;
         let etcd = Etcd::start_durable("peers-objects").await.expect("etcd starts");
-        let flags: Vec<&str> = settings.flags.iter().map(String::as_str).collect();
-        let ours = Bulward::start_on(&plane, &etcd, &flags).await;
+        let servers = format!("--etcd-servers={}", etcd.endpoint());
+        let flags = std::iter::once(&servers).chain(&settings.flags);
+        let flags: Vec<&str> = flags.map(String::as_str).collect();
+        let ours = Bulward::start(&plane, &flags).await;
         let theirs = SampleApiserver::start_on(&plane, &etcd)
             .await
             .expect("sample-apiserver starts");

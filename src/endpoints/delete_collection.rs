@@ -31,5 +31,10 @@ pub async fn delete_collection(call: &Call<'_>, headers: &HeaderMap, body: Incom
             Err(status) => return Err(status),
         }
     }
-    encode::list(call, snapshot.revision, &list::shown(call, &deleted, &snapshot))
+    encode::list(
+        call,
+        snapshot.revision,
+        &encode::Page::default(),
+        &list::shown(call, &deleted, &snapshot),
+    )
 }

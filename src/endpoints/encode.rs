@@ -22,6 +22,28 @@ pub struct Shown<'a> {
     pub role: Option<Role>,
 }
 
+/// What a list says about itself beside its revision.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Where it goes on.
+    pub token: Option<String>,
+    /// How many objects follow.
+    pub remaining: Option<usize>,
+}
+
+impl Page {
+    fn metadata(&self, revision: Revision) -> Value {
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        if let Some(token) = &self.token {
+            metadata["continue"] = json!(token);
+        }
+        if let Some(remaining) = self.remaining {
+            metadata["remainingItemCount"] = json!(remaining);
+        }
+        metadata
+    }
+}
+
 /// One object as the response.
 pub fn one(call: &Call<'_>, code: StatusCode, shown: &Shown<'_>) -> Result<Response<Body>, Status> {
     let representation = call.representation;
@@ -46,11 +68,11 @@ pub fn one(call: &Call<'_>, code: StatusCode, shown: &Shown<'_>) -> Result<Respo
 }
 
 /// A list as the response.
-pub fn list(call: &Call<'_>, revision: Revision, shown: &[Shown<'_>]) -> Result<Response<Body>, Status> {
+pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>]) -> Result<Response<Body>, Status> {
     let representation = call.representation;
     let size: usize = shown.iter().map(|shown| shown.object.size() + 128).sum();
     let mut out = Vec::with_capacity(size + 256);
-    let metadata = json!({"resourceVersion": revision.to_string()});
+    let metadata = page.metadata(revision);
     match representation.shape {
         Shape::Object => {
             let head = call.head();
@@ -82,7 +104,8 @@ pub fn list(call: &Call<'_>, revision: Revision, shown: &[Shown<'_>]) -> Result<
         }
         Shape::Table => {
             let rows = Rows::new(call)?;
-            let value = rows.table(&revision.to_string(), shown);
+            let mut value = rows.table(&revision.to_string(), shown);
+            value["metadata"] = metadata;
             go_json::append(&mut out, &value);
         }
         Shape::Partial => return Err(representation.mismatch(&call.resource.stored.kind, true)),

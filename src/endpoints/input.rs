@@ -1,9 +1,9 @@
 //! Request bodies: read within the limit, decoded, and compared with the path.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::wire::status::Status;
 
 /// The largest body, in bytes.
 pub const LIMIT: usize = 3 << 20;
+/// How much of a body that is too large is read before the connection is given up, in bytes.
+const PATIENCE: usize = 4 * LIMIT;
 
 /// The format of the body.
 pub fn media_type(headers: &HeaderMap) -> Result<MediaType, Status> {
@@ -21,14 +23,29 @@ pub fn media_type(headers: &HeaderMap) -> Result<MediaType, Status> {
 }
 
 /// The whole body.
-pub async fn read(incoming: Incoming) -> Result<Bytes, Status> {
-    match Limited::new(incoming, LIMIT).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(LIMIT)),
-        Err(error) => Err(Status::bad_request(format!(
-            "unable to read the request's body: {error}"
-        ))),
+///
+/// # Errors
+/// 413 over [`LIMIT`]. What is not much too large is read to its end all the same: many a client takes an answer in the
+/// middle of its own sending for a broken connection.
+pub async fn read(mut incoming: Incoming) -> Result<Bytes, Status> {
+    let mut kept = BytesMut::new();
+    let mut size = 0;
+    while let Some(frame) = incoming.frame().await {
+        let frame =
+            frame.map_err(|error| Status::bad_request(format!("unable to read the request's body: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        size += data.len();
+        if size > PATIENCE {
+            break;
+        }
+        if size <= LIMIT {
+            kept.extend_from_slice(&data);
+        }
     }
+    if size > LIMIT {
+        return Err(Status::too_large(LIMIT));
+    }
+    Ok(kept.freeze())
 }
 
 /// The body as JSON, whatever it is about.

@@ -1,34 +1,112 @@
 //! GET of a collection (k8s.io/apiserver pkg/endpoints/handlers/get.go ListResource).
-//!
-//! `limit` is not implemented yet: the whole list is one page, which every client accepts.
 
 use std::sync::Arc;
 
 use http::Response;
 
 use super::Call;
-use super::encode::{self, Shown};
+use super::encode::{self, Page, Shown};
 use crate::http::body::Body;
+use crate::rest::Target;
+use crate::rest::paging::Position;
 use crate::rest::store::read::Freshness;
-use crate::watchcache::{Object, Snapshot};
+use crate::watchcache::{Object, Revision, Snapshot};
 use crate::wire::options::{ListOptions, VersionMatch};
 use crate::wire::status::Status;
 
-/// Answers with everything that exists for the caller.
+/// Kubernetes' own words for a token whose revision is gone (k8s.io/apiserver pkg/storage/etcd3/errors.go).
+const EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new \
+                       list without the continue parameter, or use the continue token in this response to retrieve the \
+                       remainder of the results. Continuing with the provided token results in an inconsistent list - \
+                       objects that were created, modified, or deleted between the time the first chunk was returned and now \
+                       may show up in the list.";
+
+/// Answers with everything that exists for the caller, or with one page of it.
 pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let options = options(call)?;
     options.validate_list()?;
+    let target = call.target();
+    let (snapshot, at, mut objects) = if options.continue_token.is_empty() {
+        first(call, &options).await?
+    } else {
+        next(call, &options).await?
+    };
+    // A list of "whatever there is" is never paged (k8s.io/apiserver pkg/storage/cacher).
+    let limit = usize::try_from(options.limit).unwrap_or(0);
+    let paged = limit > 0 && objects.len() > limit && options.resource_version != "0";
+    let mut page = Page::default();
+    if paged {
+        // Only what the caller sees is counted, and what a selector leaves out is not told apart from it (V6).
+        let selecting = !options.label_selector.is_empty() || !options.field_selector.is_empty();
+        page.remaining = (!selecting).then_some(objects.len() - limit);
+        objects.truncate(limit);
+        let position = Position {
+            revision: Some(at),
+            after: objects.last().map(|last| last.key.to_string()).unwrap_or_default(),
+        };
+        page.token = Some(call.store.sealer().seal(&position, &scope(&target)).await?);
+    }
+    encode::list(call, at, &page, &shown(call, &objects, &snapshot))
+}
+
+type Listed = (Arc<Snapshot>, Revision, Vec<Arc<Object>>);
+
+async fn first(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> {
     let revision = options.revision()?;
     let target = call.target();
     let snapshot = call.store.snapshot(Freshness::from(revision)).await?;
-    let exact = options.resource_version_match == Some(VersionMatch::Exact);
-    let (at, objects) = match revision {
-        Some(wanted) if exact && wanted < snapshot.revision => {
-            (wanted, call.store.select_at(&target, &options, &snapshot, wanted)?)
-        }
-        _ => (snapshot.revision, call.store.select(&target, &options, &snapshot)),
+    // With a limit and no match, a revision has always meant exactly that one.
+    let exact = match options.resource_version_match {
+        Some(VersionMatch::Exact) => true,
+        Some(_) => false,
+        None => options.limit > 0,
     };
-    encode::list(call, at, &shown(call, &objects, &snapshot))
+    match revision {
+        Some(wanted) if exact && wanted != 0 && wanted < snapshot.revision => {
+            let objects = call.store.select_at(&target, options, &snapshot, wanted)?;
+            Ok((snapshot, wanted, objects))
+        }
+        _ => {
+            let objects = call.store.select(&target, options, &snapshot);
+            let at = snapshot.revision;
+            Ok((snapshot, at, objects))
+        }
+    }
+}
+
+async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> {
+    if !matches!(options.resource_version.as_str(), "" | "0") {
+        let text = "specifying resource version is not allowed when using continue";
+        return Err(Status::bad_request(text));
+    }
+    let target = call.target();
+    let sealer = call.store.sealer();
+    let position = sealer.open(&options.continue_token, &scope(&target)).await?;
+    let snapshot = call.store.snapshot(Freshness::from(position.revision)).await?;
+    let (at, mut objects) = match position.revision {
+        Some(at) if at < snapshot.revision => match call.store.select_at(&target, options, &snapshot, at) {
+            Ok(objects) => (at, objects),
+            Err(status) if status.code == 410 => {
+                let rest = Position {
+                    revision: None,
+                    ..position
+                };
+                let mut status = Status::expired(EXPIRED);
+                status.continue_token = Some(sealer.seal(&rest, &scope(&target)).await?);
+                return Err(status);
+            }
+            Err(status) => return Err(status),
+        },
+        _ => (snapshot.revision, call.store.select(&target, options, &snapshot)),
+    };
+    let listed = objects.partition_point(|object| *object.key <= *position.after);
+    objects.drain(..listed);
+    Ok((snapshot, at, objects))
+}
+
+/// What a token is good for.
+fn scope(target: &Target<'_>) -> String {
+    format!("{}/{}", target.resource.stored.plural, target.namespace)
 }
 
 /// The query of a list, watch or deletion of a collection.

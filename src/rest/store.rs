@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::caller::Target;
+use super::paging::Sealer;
 use super::resource::{Edge, Kind, Registry};
 use crate::storage::{Entry, Error, Op, Revision, Storage};
 use crate::visibility::KindId;
@@ -36,6 +37,7 @@ pub struct Store {
     storage: Arc<dyn Storage>,
     cache: Arc<Cache>,
     kinds: Vec<StoredKind>,
+    sealer: Sealer,
 }
 
 struct StoredKind {
@@ -100,7 +102,13 @@ impl Store {
             Ok::<_, String>(StoredKind { kind, schema })
         };
         let kinds = registry.kinds().into_iter().map(parse).collect::<Result<_, _>>()?;
-        Ok(Self { storage, cache, kinds })
+        let sealer = Sealer::new(storage.clone());
+        Ok(Self {
+            storage,
+            cache,
+            kinds,
+            sealer,
+        })
     }
 
     /// The id of a stored kind.
@@ -112,6 +120,11 @@ impl Store {
     /// What the cache knows of a kind.
     pub fn spec(&self, kind: KindId) -> &KindSpec {
         &self.cache.specs()[usize::from(kind.0)]
+    }
+
+    /// Continue tokens.
+    pub fn sealer(&self) -> &Sealer {
+        &self.sealer
     }
 
     /// The watch cache.

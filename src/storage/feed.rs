@@ -113,7 +113,8 @@ pub(super) fn start(
             history,
             newest,
             prefix,
-            seen: after,
+            // Nothing happens at the first revision, so no batch would ever lead there.
+            seen: after.max(FIRST),
             sender,
         };
         // The owner is gone when this cannot be sent; then nobody wants to know.

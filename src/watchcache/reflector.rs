@@ -13,7 +13,7 @@ use crate::storage::{Error, ListRequest, Revision};
 /// Entries of one read while loading.
 const PAGE: usize = 5_000;
 /// The first and the longest pause after a failure.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Keeps `cache` up to date until `stop`. A storage that is away is retried for ever, watchers stay; if history is lost
 /// meanwhile, everything is read again and watchers are told to list again.

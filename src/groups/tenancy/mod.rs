@@ -6,6 +6,7 @@ pub mod facts;
 pub mod organization;
 pub mod project;
 pub mod reserved;
+mod rules;
 pub mod subjects;
 
 use std::sync::Arc;

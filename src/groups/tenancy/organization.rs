@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use super::columns;
 use super::facts::facts;
 use super::reserved::Reserved;
-use super::{columns, subjects};
-use crate::rest::resource::{Edge, Kind, Strategy, schema_of};
+use super::rules::Rules;
+use crate::rest::resource::{Edge, Kind, schema_of};
 use crate::wire::subject::Subject;
-use crate::wire::validation::FieldError;
-use crate::wire::validation::names::{NameRule, name_is_dns_label};
 
 /// An Organization without its metadata.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -101,10 +99,6 @@ pub struct Condition {
     pub message: String,
 }
 
-struct Rules {
-    reserved: Arc<Reserved>,
-}
-
 /// The descriptor of Organizations.
 pub fn kind(reserved: Arc<Reserved>) -> Kind {
     Kind {
@@ -126,50 +120,4 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
             parent: None,
         },
     }
-}
-
-impl Strategy for Rules {
-    fn name_rule(&self) -> NameRule {
-        name_is_dns_label
-    }
-
-    fn default(&self, object: &mut Value) {
-        default_subjects(object);
-    }
-
-    fn validate(&self, object: &Value) -> Vec<FieldError> {
-        subjects::validate("spec.owners", &object["spec"]["owners"])
-    }
-
-    fn validate_status(&self, object: &Value) -> Vec<FieldError> {
-        validate_members(object)
-    }
-
-    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        refuse_reserved(&self.reserved, name, name).into_iter().collect()
-    }
-}
-
-/// Fills the subjects' API groups in spec and status.
-pub(super) fn default_subjects(object: &mut Value) {
-    for path in ["/spec/owners", "/status/members", "/status/ownMembers"] {
-        if let Some(list) = object.pointer_mut(path) {
-            subjects::default(list);
-        }
-    }
-}
-
-/// What is wrong with the subjects in the status.
-pub(super) fn validate_members(object: &Value) -> Vec<FieldError> {
-    let mut errors = subjects::validate("status.members", &object["status"]["members"]);
-    errors.extend(subjects::validate("status.ownMembers", &object["status"]["ownMembers"]));
-    errors
-}
-
-/// Refuses a name whose namespace is reserved.
-pub(super) fn refuse_reserved(reserved: &Reserved, name: &str, namespace: &str) -> Option<FieldError> {
-    let pattern = reserved.pattern(namespace)?;
-    let detail = format!("the namespace name {namespace:?} is reserved by {pattern:?}, choose another name");
-    Some(FieldError::invalid("metadata.name", name, &detail))
 }

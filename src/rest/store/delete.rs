@@ -76,7 +76,7 @@ impl Store {
                 }
                 Err(Lost::Race(entry)) => {
                     current = entry.map(|entry| self.parse(&entry)).transpose()?;
-                    sure = true;
+                    sure = false;
                 }
                 Err(Lost::Guard { key, .. }) => {
                     return Err(Status::internal(format!(

@@ -54,7 +54,7 @@ impl Store {
     ) -> Result<Written, Status> {
         let mut snapshot = self.cache.any().map_err(stale)?;
         let mut current = snapshot.get(target.kind, &target.key()).cloned();
-        // Whether `current` is known to be what the storage holds.
+        // Whether `current` and `snapshot` are known to be what the storage holds.
         let mut sure = false;
         for _ in 0..ATTEMPTS {
             let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, modify);
@@ -81,8 +81,9 @@ impl Store {
             match self.commit(ops).await {
                 Ok(revision) => return Ok(written(self.complete(target, revision, &value)?, warnings)),
                 Err(Lost::Race(entry)) => {
+                    // Newer than the snapshot, which a refusal therefore must not rest upon.
                     current = entry.map(|entry| self.parse(&entry)).transpose()?;
-                    sure = true;
+                    sure = false;
                 }
                 Err(Lost::Guard { .. }) => {
                     let namespace = value["status"]["namespace"]["name"].as_str().unwrap_or_default();

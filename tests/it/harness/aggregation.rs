@@ -20,7 +20,7 @@ impl Registration<'_> {
     pub(crate) async fn apply(&self, plane: &ControlPlane) {
         plane.apply(&self.objects()).await;
         for (group, version, _) in self.versions {
-            self.available(plane, group, version).await;
+            available(plane, group, version).await;
         }
     }
 
@@ -59,28 +59,29 @@ impl Registration<'_> {
         }
         objects
     }
+}
 
-    async fn available(&self, plane: &ControlPlane, group: &str, version: &str) {
-        let name = format!("{version}.{group}");
-        let kubectl = plane.kubectl("admin");
-        eventually(&format!("APIService {name} is Available"), STARTUP, async || {
-            let got = kubectl.run(["get", "apiservice", &name, "-o", "json"]).await.ok();
-            let service: Value = serde_json::from_str(&got).map_err(|e| e.to_string())?;
-            let conditions = service["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            match conditions.iter().find(|c| c["type"] == "Available") {
-                Some(condition) if condition["status"] == "True" => Ok(()),
-                Some(condition) => Err(condition.to_string()),
-                None => Err("no condition yet".to_owned()),
-            }
-        })
-        .await;
-        // The aggregator merges discovery documents in the background, a moment after that condition.
-        let group_flag = format!("--api-group={group}");
-        eventually(&format!("{name} is in the aggregated discovery"), STARTUP, async || {
-            let got = kubectl.run(["api-resources", &group_flag, "--no-headers"]).await;
-            let listed = got.status.success() && got.stdout.contains(&format!("{group}/{version}"));
-            if listed { Ok(()) } else { Err(got) }
-        })
-        .await;
-    }
+/// Waits until kube-apiserver has found a group version available and lists it in discovery.
+pub(super) async fn available(plane: &ControlPlane, group: &str, version: &str) {
+    let name = format!("{version}.{group}");
+    let kubectl = plane.kubectl("admin");
+    eventually(&format!("APIService {name} is Available"), STARTUP, async || {
+        let got = kubectl.run(["get", "apiservice", &name, "-o", "json"]).await.ok();
+        let service: Value = serde_json::from_str(&got).map_err(|e| e.to_string())?;
+        let conditions = service["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        match conditions.iter().find(|c| c["type"] == "Available") {
+            Some(condition) if condition["status"] == "True" => Ok(()),
+            Some(condition) => Err(condition.to_string()),
+            None => Err("no condition yet".to_owned()),
+        }
+    })
+    .await;
+    // The aggregator merges discovery documents in the background, a moment after that condition.
+    let group_flag = format!("--api-group={group}");
+    eventually(&format!("{name} is in the aggregated discovery"), STARTUP, async || {
+        let got = kubectl.run(["api-resources", &group_flag, "--no-headers"]).await;
+        let listed = got.status.success() && got.stdout.contains(&format!("{group}/{version}"));
+        if listed { Ok(()) } else { Err(got) }
+    })
+    .await;
 }

@@ -1,6 +1,6 @@
 //! Our own binary as a process behind the aggregator.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::process::{Log, Process};
-use super::{ControlPlane, Etcd, Registration, guardian, pki, ports, serving, started_once};
+use super::{ControlPlane, aggregation, guardian, pki, ports, serving, started_once};
 
 /// Where the Service lies; the certificate is made out to `bulward-apiserver.bulward-system.svc`.
 const NAMESPACE: &str = "bulward-system";
 const SERVICE: &str = "bulward-apiserver";
 
-/// The user that the server is towards kube-apiserver, with the two permissions that delegation needs.
-const USER: &str = "bulward-apiserver";
+/// Our groups, with their version.
+pub(crate) const GROUPS: [(&str, &str); 2] = [("apiserver.bulward.io", "v1alpha1"), ("storage.bulward.io", "v1alpha1")];
 
-/// A `bulward apiserver` on a control plane's etcd. Dropping it kills it.
+/// A `bulward apiserver` on a control plane's etcd, under the service account that our manifests give it. Dropping it kills it.
 pub(crate) struct Bulward {
     name: String,
     args: Vec<String>,
     port: u16,
-    ca: String,
+    manifests: PathBuf,
     log: Log,
     process: Mutex<Option<Process>>,
     _folder: TempDir,
@@ -36,56 +36,56 @@ impl Bulward {
         static SHARED: OnceCell<Result<Bulward, String>> = OnceCell::const_new();
         let plane = ControlPlane::shared().await;
         let start = async || {
-            let server = Bulward::try_start(plane, plane.etcd(), &[]).await?;
+            let server = Bulward::try_start(plane, &[]).await?;
             server.register(plane).await;
             Ok(server)
         };
         (plane, started_once("the shared server", &SHARED, start).await)
     }
 
-    /// Starts one with further flags, and waits until it is ready. It is not registered.
+    /// Starts one with further flags, and waits until it is ready. It is not registered. A flag given as `--name=value`
+    /// stands instead of the harness' own of that name.
     pub(crate) async fn start(plane: &ControlPlane, flags: &[&str]) -> Bulward {
-        Bulward::start_on(plane, plane.etcd(), flags).await
-    }
-
-    /// The same with its objects in another etcd than the control plane's.
-    pub(crate) async fn start_on(plane: &ControlPlane, etcd: &Etcd, flags: &[&str]) -> Bulward {
-        Bulward::try_start(plane, etcd, flags)
+        Bulward::try_start(plane, flags)
             .await
             .unwrap_or_else(|why| panic!("bulward: {why}"))
     }
 
-    async fn try_start(plane: &ControlPlane, etcd: &Etcd, flags: &[&str]) -> Result<Bulward, String> {
-        allow_delegation(plane).await;
+    async fn try_start(plane: &ControlPlane, flags: &[&str]) -> Result<Bulward, String> {
         let folder = guardian::temporary("server");
+        let ca = folder.path().join("ca.crt");
+        std::fs::write(&ca, plane.ca().pem()).map_err(|e| e.to_string())?;
+        let manifests = folder.path().join("manifests");
+        print_manifests(&manifests, &ca)?;
+        for file in ["deploy/namespace.yaml", "deploy/rbac.yaml"] {
+            plane.apply_text(&read(&manifests.join(file))?).await;
+        }
+        let admin = plane.kubectl("admin");
+        let token = admin.run(["create", "token", SERVICE, "-n", NAMESPACE]).await.ok();
+        let kubeconfig = folder.path().join("kubeconfig");
+        pki::token_kubeconfig(&kubeconfig, plane.server(), &plane.ca().pem(), Some(token.trim()));
+
         let port = ports::free();
         let host = format!("{SERVICE}.{NAMESPACE}.svc");
         let (certificate, key) = plane
             .ca()
             .serving(&[&host, "localhost", "127.0.0.1"])
             .write(folder.path(), "serving");
-        let kubeconfig = folder.path().join("kubeconfig");
-        pki::kubeconfig(
-            &kubeconfig,
-            plane.server(),
-            &plane.ca().pem(),
-            &plane.ca().client(USER, &[]),
-            None,
-        );
-        let path = |p: &PathBuf| p.display().to_string();
+        let path = |p: &Path| p.display().to_string();
         let mut args = vec![
-            "apiserver".to_owned(),
             format!("--kubeconfig={}", path(&kubeconfig)),
-            format!("--authentication-kubeconfig={}", path(&kubeconfig)),
-            format!("--authorization-kubeconfig={}", path(&kubeconfig)),
-            format!("--etcd-servers={}", etcd.endpoint()),
+            format!("--etcd-servers={}", plane.etcd().endpoint()),
             format!("--etcd-prefix=/bulward-{port}"),
             format!("--secure-port={port}"),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--tls-cert-file={}", path(&certificate)),
             format!("--tls-private-key-file={}", path(&key)),
+            "--v=2".to_owned(),
         ];
+        let name_of = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+        args.retain(|own| !flags.iter().any(|given| name_of(given) == name_of(own)));
         args.extend(flags.iter().map(|f| (*f).to_owned()));
+        args.insert(0, "apiserver".to_owned());
         let name = format!("{}-bulward-{port}", plane.name());
         let log = Log::create(&name);
         let process = Mutex::new(None);
@@ -93,7 +93,7 @@ impl Bulward {
             name,
             args,
             port,
-            ca: plane.ca().pem(),
+            manifests,
             log,
             process,
             _folder: folder,
@@ -142,92 +142,52 @@ impl Bulward {
         self.log.text()
     }
 
-    /// How it is registered. The filtered group has the higher priority: `kubectl get organizations` means that one.
-    pub(crate) fn registration(&self) -> Registration<'_> {
-        Registration {
-            namespace: NAMESPACE,
-            service: SERVICE,
-            port: self.port,
-            versions: &[
-                ("apiserver.bulward.io", "v1alpha1", 1100),
-                ("storage.bulward.io", "v1alpha1", 1000),
-            ],
-            ca: Some(&self.ca),
+    /// Registers it as our manifests do, but for a Service that leads out of the cluster to it, and waits until both
+    /// groups are served.
+    pub(crate) async fn register(&self, plane: &ControlPlane) {
+        let services = read(&self.manifests.join("apiservice/apiservice.yaml")).unwrap_or_else(|why| panic!("{why}"));
+        let outside = services.replace("    port: 443\n", &format!("    port: {}\n", self.port));
+        assert_ne!(services, outside, "the APIServices name the Service's port");
+        plane.apply(&[self.service()]).await;
+        plane.apply_text(&outside).await;
+        for (group, version) in GROUPS {
+            aggregation::available(plane, group, version).await;
         }
     }
 
-    /// Registers it, lets every authenticated user in (tenancy.md R9), and waits until both groups are served.
-    pub(crate) async fn register(&self, plane: &ControlPlane) {
-        plane.apply(&access_floor()).await;
-        self.registration().apply(plane).await;
-    }
-}
-
-fn bind(kind: &str, name: &str, namespace: Option<&str>, role: (&str, &str), subject: (&str, &str)) -> Value {
-    let mut metadata = json!({"name": name});
-    if let Some(namespace) = namespace {
-        metadata["namespace"] = json!(namespace);
-    }
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": kind,
-        "metadata": metadata,
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role.0, "name": role.1},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": subject.0, "name": subject.1}],
-    })
-}
-
-/// What the server needs of kube-apiserver: to ask for reviews, and to read how the front proxy is known.
-async fn allow_delegation(plane: &ControlPlane) {
-    let delegator = ("ClusterRole", "system:auth-delegator");
-    let reader = ("Role", "extension-apiserver-authentication-reader");
-    let items = vec![
-        bind(
-            "ClusterRoleBinding",
-            "bulward:auth-delegator",
-            None,
-            delegator,
-            ("User", USER),
-        ),
-        bind(
-            "RoleBinding",
-            "bulward:authentication-reader",
-            Some("kube-system"),
-            reader,
-            ("User", USER),
-        ),
-    ];
-    plane.apply(&items).await;
-}
-
-/// Two ClusterRoles for `system:authenticated`.
-fn access_floor() -> Vec<Value> {
-    let everybody = ("Group", "system:authenticated");
-    let role = |name: &str, resources: &[&str], verbs: &[&str]| {
+    fn service(&self) -> Value {
         json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": name},
-            "rules": [{"apiGroups": ["apiserver.bulward.io"], "resources": resources, "verbs": verbs}],
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": SERVICE, "namespace": NAMESPACE},
+            "spec": {
+                "type": "ExternalName",
+                "externalName": "localhost",
+                "ports": [{"port": self.port, "protocol": "TCP"}],
+            },
         })
-    };
-    let all_but_create = ["get", "list", "watch", "update", "patch", "delete", "deletecollection"];
-    vec![
-        role("bulward:user", &["organizations", "projects"], &all_but_create),
-        role("bulward:organization-creator", &["organizations"], &["create"]),
-        bind(
-            "ClusterRoleBinding",
-            "bulward:user",
-            None,
-            ("ClusterRole", "bulward:user"),
-            everybody,
-        ),
-        bind(
-            "ClusterRoleBinding",
-            "bulward:organization-creator",
-            None,
-            ("ClusterRole", "bulward:organization-creator"),
-            everybody,
-        ),
-    ]
+    }
+}
+
+/// Runs `bulward manifests`.
+fn print_manifests(folder: &Path, ca: &Path) -> Result<(), String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bulward"));
+    command
+        .arg("manifests")
+        .arg("--ca-file")
+        .arg(ca)
+        .arg("--output-dir")
+        .arg(folder);
+    let output = command.output().map_err(|e| format!("bulward manifests: {e}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "bulward manifests: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
 }

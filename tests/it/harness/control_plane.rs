@@ -19,6 +19,9 @@ const USERS: [(&str, &str); 4] = [
     ("carol", "team-carol"),
 ];
 
+/// Who kube-controller-manager is where it does not act as one of its controllers' service accounts.
+const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
+
 /// A running control plane. Dropping it kills its processes and removes its data.
 pub(crate) struct ControlPlane {
     name: String,
@@ -87,8 +90,11 @@ impl ControlPlane {
         serving(&api_server, port).await?;
 
         let log_name = format!("{name}-kube-controller-manager");
-        let admin_kubeconfig = kubeconfig_path(folder.path(), "admin");
-        let mut command = controller_manager_command(&controller_manager, &admin_kubeconfig, &files);
+        // Its own identity, as in a real cluster, and not an administrator's: what its controllers see of us depends on it.
+        let identity = kubeconfig_path(folder.path(), CONTROLLER_MANAGER);
+        let pair = ca.client(CONTROLLER_MANAGER, &[]);
+        pki::kubeconfig(&identity, &server, &ca.pem(), &pair, None);
+        let mut command = controller_manager_command(&controller_manager, &identity, &files);
         let controller_manager = Process::spawn(&log_name, &mut command, &Log::create(&log_name));
 
         let plane = ControlPlane {
@@ -124,14 +130,15 @@ impl ControlPlane {
 
     /// Creates or changes objects as admin.
     pub(crate) async fn apply(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        self.apply_text(&list.to_string()).await;
+    }
+
+    /// The same, from YAML or JSON.
+    pub(crate) async fn apply_text(&self, text: &str) {
         // One at a time: two tests that create the same object at once would fail one of them.
         let _turn = self.applying.lock().await;
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        self.kubectl("admin")
-            .stdin(&list.to_string())
-            .run(["apply", "-f", "-"])
-            .await
-            .ok();
+        self.kubectl("admin").stdin(text).run(["apply", "-f", "-"]).await.ok();
     }
 
     /// What its logs are called after.
@@ -183,7 +190,7 @@ impl ControlPlane {
     /// Adds a user that holds a bearer token, such as a service account's.
     pub(crate) fn add_token(&self, user: &str, token: &str) -> PathBuf {
         let path = kubeconfig_path(self.folder.path(), user);
-        pki::token_kubeconfig(&path, &self.server, &self.ca.pem(), token);
+        pki::token_kubeconfig(&path, &self.server, &self.ca.pem(), Some(token));
         path
     }
 
@@ -212,9 +219,20 @@ impl ControlPlane {
 
     /// A client that talks to a server behind the aggregator directly, showing it the certificate `pair`.
     pub(crate) async fn client_past_aggregator(&self, url: &str, pair: &Pair) -> kube::Client {
+        self.direct_client(|path| pki::kubeconfig(path, url, &self.ca.pem(), pair, None))
+            .await
+    }
+
+    /// The same with a bearer token, or with no credentials at all.
+    pub(crate) async fn client_with_token(&self, url: &str, token: Option<&str>) -> kube::Client {
+        self.direct_client(|path| pki::token_kubeconfig(path, url, &self.ca.pem(), token))
+            .await
+    }
+
+    async fn direct_client(&self, write: impl FnOnce(&Path)) -> kube::Client {
         let folder = guardian::temporary("direct");
         let path = kubeconfig_path(folder.path(), "direct");
-        pki::kubeconfig(&path, url, &self.ca.pem(), pair, None);
+        write(&path);
         client(&path).await
     }
 }
@@ -223,9 +241,11 @@ async fn client(kubeconfig: &Path) -> kube::Client {
     pki::install_tls_provider();
     let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).expect("read our own kubeconfig");
     let options = kube::config::KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .expect("use our own kubeconfig");
+    // A test sees what the server answered, also a 503.
+    config.default_retry = false;
     kube::Client::try_from(config).expect("make a client")
 }
 

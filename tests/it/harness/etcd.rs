@@ -15,9 +15,9 @@ pub(crate) struct Etcd {
     program: std::path::PathBuf,
     port: u16,
     peer_port: u16,
-    data: TempDir,
-    /// Whether it waits for the disk, as in production.
+    /// Whether it waits for the disk.
     durable: bool,
+    data: TempDir,
     log: Log,
     process: Mutex<Option<Process>>,
 }
@@ -25,22 +25,27 @@ pub(crate) struct Etcd {
 impl Etcd {
     /// Starts an etcd and waits until it answers. `name` names its log: `target/it-logs/<name>-etcd.log`.
     pub(crate) async fn start(name: &str) -> Result<Etcd, String> {
-        Etcd::start_with(name, guardian::temporary("etcd"), false).await
+        Etcd::start_as(name, false).await
     }
 
-    /// The same with its data below `target/` and an fsync for every write: what benchmarks measure with.
+    /// One that acknowledges only what is on the disk, as in production; its data is below `target/`.
     pub(crate) async fn start_durable(name: &str) -> Result<Etcd, String> {
-        Etcd::start_with(name, guardian::on_disk("etcd"), true).await
+        Etcd::start_as(name, true).await
     }
 
-    async fn start_with(name: &str, data: TempDir, durable: bool) -> Result<Etcd, String> {
+    async fn start_as(name: &str, durable: bool) -> Result<Etcd, String> {
+        let data = if durable {
+            guardian::on_disk("etcd")
+        } else {
+            guardian::temporary("etcd")
+        };
         let etcd = Etcd {
             name: format!("{name}-etcd"),
             program: programs::find("etcd").await?,
             port: ports::free(),
             peer_port: ports::free(),
-            data,
             durable,
+            data,
             log: Log::create(&format!("{name}-etcd")),
             process: Mutex::new(None),
         };

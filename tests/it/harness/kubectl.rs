@@ -21,6 +21,7 @@ pub(crate) struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
     stdin: Option<String>,
+    environment: Vec<(String, String)>,
 }
 
 /// What a finished kubectl left.
@@ -46,7 +47,14 @@ impl Kubectl {
             program: program.to_owned(),
             kubeconfig: kubeconfig.to_owned(),
             stdin: None,
+            environment: Vec::new(),
         }
+    }
+
+    /// Sets an environment variable, such as `KUBE_EDITOR`.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Kubectl {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// What `-f -` reads.
@@ -108,7 +116,8 @@ impl Kubectl {
         command
             .env("HOME", home.path())
             .env("KUBECONFIG", &self.kubeconfig)
-            .env_remove("KUBECACHEDIR");
+            .env_remove("KUBECACHEDIR")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).args(args);
         command
     }

@@ -142,9 +142,10 @@ pub(crate) fn kubeconfig(path: &Path, server: &str, ca: &str, pair: &Pair, actin
     write_kubeconfig(path, server, ca, user);
 }
 
-/// A kubeconfig with a bearer token.
-pub(crate) fn token_kubeconfig(path: &Path, server: &str, ca: &str, token: &str) {
-    write_kubeconfig(path, server, ca, json!({ "token": token }));
+/// A kubeconfig with a bearer token, or with no credentials.
+pub(crate) fn token_kubeconfig(path: &Path, server: &str, ca: &str, token: Option<&str>) {
+    let user = token.map_or_else(|| json!({}), |token| json!({ "token": token }));
+    write_kubeconfig(path, server, ca, user);
 }
 
 /// Base64, as kubeconfigs and caBundles carry PEM.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
 /// A port that nobody listens on now and that this test process has not handed out before.
-pub(super) fn free() -> u16 {
+pub(crate) fn free() -> u16 {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock();
     let given = given.get_or_insert_default();

@@ -28,7 +28,7 @@ macro_rules! suite {
             ],
             watches: [
                 history_then_live, one_transaction_is_one_batch, only_the_prefix_is_seen, progress_is_answered,
-                progress_without_events, a_slow_owner_loses_nothing, deletions_have_no_value,
+                progress_without_events, an_empty_storage_can_be_watched, a_slow_owner_loses_nothing, deletions_have_no_value,
                 a_watch_from_the_future_waits
             ],
             compaction: [

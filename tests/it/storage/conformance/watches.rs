@@ -114,6 +114,15 @@ pub(crate) async fn progress_without_events(storage: &dyn Storage) {
     assert_eq!(next(&mut watch).await, batch(newest, &[("p/a", Some("1"))]));
 }
 
+pub(crate) async fn an_empty_storage_can_be_watched(storage: &dyn Storage) {
+    let mut watch = storage.watch("", 0).await.unwrap();
+    let empty = storage.current_revision().await.unwrap();
+    watch.progress.send(()).await.unwrap();
+    assert_eq!(next(&mut watch).await, batch(empty, &[]));
+    let first = write(storage, "k", "1").await;
+    assert_eq!(next(&mut watch).await, batch(first, &[("k", Some("1"))]));
+}
+
 pub(crate) async fn a_slow_owner_loses_nothing(storage: &dyn Storage) {
     let start = storage.current_revision().await.unwrap();
     let mut slow = storage.watch("", start).await.unwrap();

@@ -1,0 +1,198 @@
+//! A whole server inside the test process: a real listener, real TLS, any storage; callers with client certificates.
+
+mod answer;
+mod caller;
+mod stores;
+mod watching;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use bulward::certs::{Authority, Leaf, Pair};
+use bulward::config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving};
+use bulward::groups;
+use bulward::http::listener::Limits;
+use bulward::http::shutdown::Shutdown;
+use bulward::server;
+use bulward::storage::Storage;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::guardian;
+use super::pki::install_tls_provider;
+
+pub(crate) use answer::Answer;
+pub(crate) use caller::Caller;
+pub(crate) use stores::{Opened, each_storage, embedded, etcd, memory};
+pub(crate) use watching::Watching;
+
+/// How long an answer or an event may take before a test gives up; never reached when all is well.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Who signs servers and users, and who signs the front proxy; one each for the whole test process.
+static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("it").expect("make an authority"));
+static FRONT: LazyLock<Authority> = LazyLock::new(|| Authority::new("it-front").expect("make an authority"));
+static FRONT_PROXY: LazyLock<Pair> = LazyLock::new(|| {
+    FRONT
+        .issue(&Leaf::client("front-proxy", &[]))
+        .expect("issue a certificate")
+});
+
+/// What a test may want to be different.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// `--unfiltered-users`.
+    pub(crate) unfiltered_users: Vec<String>,
+    /// `--reserved-names`.
+    pub(crate) reserved_names: Vec<String>,
+}
+
+/// A running server with the rules of `bulward dev`: only `system:masters` use the storage view.
+pub(crate) struct InProcess {
+    port: u16,
+    storage: Arc<dyn Storage>,
+    shutdown: Shutdown,
+    served: Option<JoinHandle<Result<(), server::Error>>>,
+    _folder: TempDir,
+}
+
+impl InProcess {
+    /// Starts a server on `storage` and waits until it is ready.
+    pub(crate) async fn start(storage: Arc<dyn Storage>) -> Self {
+        Self::with(storage, Settings::default()).await
+    }
+
+    /// As [`InProcess::start`], with settings.
+    pub(crate) async fn with(storage: Arc<dyn Storage>, settings: Settings) -> Self {
+        install_tls_provider();
+        let folder = guardian::temporary("server");
+        let path = |name: &str| folder.path().join(name);
+        let pair = AUTHORITY
+            .issue(&Leaf::server(["localhost", "127.0.0.1"]))
+            .expect("issue a certificate");
+        pair.save(&path("tls.crt"), &path("tls.key")).expect("save it");
+        std::fs::write(path("ca.crt"), AUTHORITY.certificate_pem()).expect("save the authority");
+        std::fs::write(path("front.crt"), FRONT.certificate_pem()).expect("save the authority");
+
+        let bind_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let listener = TcpListener::bind((bind_address, 0)).await.expect("a free port");
+        let port = listener.local_addr().expect("a bound listener").port();
+        let config = Apiserver {
+            serving: Serving {
+                bind_address,
+                port,
+                certificate: Certificate::Files {
+                    certificate: path("tls.crt"),
+                    key: path("tls.key"),
+                },
+                certificate_refresh: Duration::from_secs(60),
+                limits: Limits::default(),
+                shutdown_delay: Duration::ZERO,
+            },
+            // Not opened: the storage is given.
+            storage: bulward::config::Storage::Embedded { folder: path("unused") },
+            cluster: Cluster::None,
+            authentication: Authentication {
+                cluster: Cluster::None,
+                skip_lookup: true,
+                tolerate_lookup_failure: false,
+                token_cache_ttl: Duration::from_secs(10),
+                client_ca_file: Some(path("ca.crt")),
+                request_header: RequestHeader {
+                    client_ca_file: Some(path("front.crt")),
+                    ..RequestHeader::default()
+                },
+            },
+            authorization: Authorization::Development,
+            unfiltered_users: settings.unfiltered_users,
+            reserved_names: settings.reserved_names.clone(),
+        };
+        let registry = groups::registry(&groups::Options {
+            reserved_names: settings.reserved_names,
+        });
+        let shutdown = Shutdown::new();
+        let serving = server::serve(config, registry, storage.clone(), listener, shutdown.clone());
+        let server = Self {
+            port,
+            storage,
+            shutdown,
+            served: Some(tokio::spawn(serving)),
+            _folder: folder,
+        };
+        server.ready().await;
+        server
+    }
+
+    /// The storage below, for writing what no request could.
+    pub(crate) fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// A user with a client certificate; at most two groups fit into one.
+    pub(crate) fn user(&self, name: &str, groups: &[&str]) -> Caller {
+        let pair = AUTHORITY
+            .issue(&Leaf::client(name, groups))
+            .expect("issue a certificate");
+        self.presenting(&pair)
+    }
+
+    /// Whoever holds this certificate.
+    pub(crate) fn presenting(&self, pair: &Pair) -> Caller {
+        Caller::new(self.port, AUTHORITY.certificate_pem(), Some(pair), &[])
+    }
+
+    /// A user as a front proxy introduces it, with any number of groups.
+    pub(crate) fn introduced(&self, name: &str, groups: &[&str]) -> Caller {
+        let mut headers = vec![("x-remote-user", name)];
+        headers.extend(groups.iter().map(|group| ("x-remote-group", *group)));
+        headers.push(("x-remote-group", "system:authenticated"));
+        Caller::new(self.port, AUTHORITY.certificate_pem(), Some(&FRONT_PROXY), &headers)
+    }
+
+    /// An administrator, who may use the storage view.
+    pub(crate) fn admin(&self) -> Caller {
+        self.user("admin", &["system:masters"])
+    }
+
+    /// Somebody without credentials.
+    pub(crate) fn anonymous(&self) -> Caller {
+        Caller::new(self.port, AUTHORITY.certificate_pem(), None, &[])
+    }
+
+    /// A server's stages to the end, drain included.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.run(Duration::ZERO).await;
+        let served = self.served.take().expect("it is stopped once");
+        let ended = tokio::time::timeout(DEADLINE, served).await.expect("the server drains");
+        ended.expect("the server does not panic").expect("the server ends well");
+    }
+
+    async fn ready(&self) {
+        let anonymous = self.anonymous();
+        super::eventually("the server in this process is ready", DEADLINE, async || {
+            if self.served.as_ref().is_some_and(JoinHandle::is_finished) {
+                panic!("the server ended before it was ready");
+            }
+            let answer = anonymous.get("/readyz").await;
+            if answer.code == 200 { Ok(()) } else { Err(answer.text()) }
+        })
+        .await;
+    }
+}
+
+impl Drop for InProcess {
+    fn drop(&mut self) {
+        self.shutdown.draining().cancel();
+        if let Some(served) = &self.served {
+            served.abort();
+        }
+    }
+}
+
+/// The authority that signs users.
+pub(crate) fn authority() -> &'static Authority {
+    &AUTHORITY
+}

@@ -1,0 +1,165 @@
+//! Somebody who sends requests.
+
+use base64::Engine;
+use bulward::certs::Pair;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request};
+use kube::client::Body;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::Value;
+
+use super::{Answer, DEADLINE, Watching};
+
+const JSON: &str = "application/json";
+
+/// One identity with its own connections.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    client: kube::Client,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Caller {
+    pub(super) fn new(port: u16, authority: &str, identity: Option<&Pair>, headers: &[(&str, &str)]) -> Self {
+        let url = format!("https://127.0.0.1:{port}").parse().expect("a URL");
+        let mut config = kube::Config::new(url);
+        let root = CertificateDer::from_pem_slice(authority.as_bytes()).expect("the authority is PEM");
+        config.root_cert = Some(vec![root.to_vec()]);
+        config.connect_timeout = Some(DEADLINE);
+        config.read_timeout = None;
+        if let Some(pair) = identity {
+            let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+            config.auth_info.client_certificate_data = Some(encode(&pair.certificate_pem));
+            config.auth_info.client_key_data = Some(encode(&pair.key_pem).into());
+        }
+        let header = |(name, value): &(&str, &str)| {
+            let name = HeaderName::try_from(*name).expect("a header name");
+            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header value");
+            (name, value)
+        };
+        Self {
+            client: kube::Client::try_from(config).expect("a client"),
+            headers: headers.iter().map(header).collect(),
+        }
+    }
+
+    /// The same identity through kube's typed interface.
+    pub(crate) fn kube(&self) -> kube::Client {
+        self.client.clone()
+    }
+
+    /// Sends any request and reads the whole answer.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let body: Bytes = body.into();
+        let request = format!(
+            "{method} {path} {}",
+            String::from_utf8_lossy(&body[..body.len().min(300)])
+        );
+        let exchange = async {
+            let response = self.begin(method, path, headers, body).await?;
+            let (head, body) = response.into_parts();
+            Ok::<_, kube::Error>((head, body.collect_bytes().await?))
+        };
+        let answered = tokio::time::timeout(DEADLINE, exchange).await;
+        let answered = answered.unwrap_or_else(|_| panic!("{request}: no answer within {DEADLINE:?}"));
+        let (head, body) = answered.unwrap_or_else(|error| panic!("{request}: {error}"));
+        Answer {
+            request,
+            code: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        }
+    }
+
+    async fn begin(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<http::Response<Body>, kube::Error> {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let body = if body.is_empty() {
+            Body::empty()
+        } else {
+            Body::from(body)
+        };
+        self.client.send(request.body(body).expect("a request")).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// GET with an Accept header.
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> Answer {
+        self.send(Method::GET, path, &[("accept", accept)], Bytes::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.with_body(Method::POST, path, JSON, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.with_body(Method::PUT, path, JSON, body).await
+    }
+
+    /// JSON merge patch.
+    pub(crate) async fn merge(&self, path: &str, body: &Value) -> Answer {
+        self.with_body(Method::PATCH, path, "application/merge-patch+json", body)
+            .await
+    }
+
+    /// JSON Patch.
+    pub(crate) async fn json_patch(&self, path: &str, body: &Value) -> Answer {
+        self.with_body(Method::PATCH, path, "application/json-patch+json", body)
+            .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, &[], Bytes::new()).await
+    }
+
+    /// DELETE with DeleteOptions.
+    pub(crate) async fn delete_with(&self, path: &str, options: &Value) -> Answer {
+        self.with_body(Method::DELETE, path, JSON, options).await
+    }
+
+    pub(crate) async fn with_body(&self, method: Method, path: &str, media: &str, body: &Value) -> Answer {
+        self.send(method, path, &[("content-type", media)], body.to_string())
+            .await
+    }
+
+    /// Opens a watch, which must be granted; `path` is a collection with any query, `watch=true` is added.
+    pub(crate) async fn watch(&self, path: &str) -> Watching {
+        self.watch_as(path, JSON).await
+    }
+
+    /// As [`Caller::watch`], with an Accept header.
+    pub(crate) async fn watch_as(&self, path: &str, accept: &str) -> Watching {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}watch=true");
+        let headers = [("accept", accept)];
+        let begun = self.begin(Method::GET, &path, &headers, Bytes::new());
+        let begun = tokio::time::timeout(DEADLINE, begun).await;
+        let begun = begun.unwrap_or_else(|_| panic!("{path}: no headers within {DEADLINE:?}"));
+        let response = begun.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let code = response.status();
+        let watching = Watching::new(path.clone(), response);
+        assert_eq!(code, 200, "{path}: {}", watching.rest().await);
+        watching
+    }
+}

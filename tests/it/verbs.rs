@@ -1,0 +1,1 @@
+//! What the verbs answer over the wire: bodies, options, errors.

@@ -1,0 +1,14 @@
+//! The visibility rules, each held by tests that carry its number.
+
+mod anonymous;
+mod claims;
+mod freshness;
+mod hidden;
+mod history;
+mod paging;
+mod purity;
+mod subjects;
+mod through;
+mod unfiltered;
+mod watches;
+mod writes;
