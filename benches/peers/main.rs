@@ -7,6 +7,7 @@ mod client;
 #[expect(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "shared with the tests; a benchmark needs a part of it"
 )]
 #[path = "../../tests/it"]

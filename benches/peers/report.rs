@@ -59,11 +59,19 @@ pub(crate) fn markdown(results: &Results, settings: &Settings) -> String {
         thousands(settings.bytes as f64),
         settings.rounds
     );
-    let _ = writeln!(out, "| work | bulward | sample-apiserver | ratio | CPU ratio | target |");
+    let _ = writeln!(
+        out,
+        "| work | bulward | sample-apiserver | ratio | CPU ratio | target |"
+    );
     let _ = writeln!(out, "|---|---|---|---|---|---|");
     let (ours, theirs) = (Median::of(&results.create[0]), Median::of(&results.create[1]));
     let raw = Median::of(&results.raw);
-    let create = compare(&format!("create, {} clients", settings.clients), &ours, &theirs, Target::Rate(1.5));
+    let create = compare(
+        &format!("create, {} clients", settings.clients),
+        &ours,
+        &theirs,
+        Target::Rate(1.5),
+    );
     line(&mut out, create);
     let part = ours.rate / raw.rate;
     line(

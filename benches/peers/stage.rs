@@ -83,9 +83,7 @@ impl Stage {
 
 /// Lets `ten` read on both servers.
 fn allow_ten() -> Vec<Value> {
-    let rule = |group: &str, resource: &str| {
-        json!({"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch"]})
-    };
+    let rule = |group: &str, resource: &str| json!({"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch"]});
     let named = |kind: &str| {
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",

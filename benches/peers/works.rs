@@ -114,7 +114,9 @@ impl load::Work<Connection> for Creates {
 
 impl load::Work<Raw> for RawCreates {
     async fn once(&self, client: &mut Raw, number: usize) {
-        let fresh = client.create(format!("/raw/objects/{number:07}"), self.value.clone()).await;
+        let fresh = client
+            .create(format!("/raw/objects/{number:07}"), self.value.clone())
+            .await;
         assert!(fresh, "nobody else writes {number}");
     }
 }
@@ -211,7 +213,11 @@ async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Pair {
         Kind::Tens => TEN,
         Kind::Get | Kind::All => OWNER,
     };
-    let count = if read.clients == 0 { settings.clients } else { read.clients };
+    let count = if read.clients == 0 {
+        settings.clients
+    } else {
+        read.clients
+    };
     let mut clients = Vec::new();
     for peer in stage.peers() {
         clients.push(peer.connector.connections(count, user, group).await);
@@ -231,7 +237,12 @@ async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Pair {
             });
             let sample = load::run(&mut clients[index], Until::Elapsed(time), peer.process, &work).await;
             if round > 0 {
-                note(&format!("{}, {count} clients", read.name), round - 1, peer.name, &sample);
+                note(
+                    &format!("{}, {count} clients", read.name),
+                    round - 1,
+                    peer.name,
+                    &sample,
+                );
                 pair[index].push(sample);
             }
         }

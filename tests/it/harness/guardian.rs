@@ -87,6 +87,9 @@ pub(crate) fn temporary(name: &str) -> TempDir {
 pub(super) fn on_disk(name: &str) -> TempDir {
     let folder = TempDir::with_prefix_in(format!("{name}-"), env!("CARGO_TARGET_TMPDIR"));
     let folder = folder.expect("create a temporary folder below target/");
-    tell(&mut GUARDIAN.lock().pipe, &format!("folder {}\n", folder.path().display()));
+    tell(
+        &mut GUARDIAN.lock().pipe,
+        &format!("folder {}\n", folder.path().display()),
+    );
     folder
 }
