@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::in_process::memory;
+use crate::harness::in_process::{InProcess, memory};
 use crate::harness::tenancy::{World, organization, organizations, project, user};
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
@@ -227,4 +227,69 @@ async fn watches_begin_and_end_as_asked() {
         .watch("/apis/apiserver.bulward.io/v1alpha1/watch/organizations?resourceVersion=0")
         .await;
     old.expect("ADDED", "acme").await;
+}
+
+/// History that is gone is said as an event of the stream, and the client lists again.
+#[tokio::test]
+async fn a_watch_from_too_long_ago_is_expired() {
+    let world = World::new(memory().await).await;
+    world.organization("acme", &[user("alice")]).await;
+    let old = world.user("alice").get(&organizations()).await.revision();
+    world.organization("later", &[user("alice")]).await;
+    // A server that starts now has no history of what was before.
+    let restarted = InProcess::start(world.opened().again().await).await;
+    let path = format!("{}?resourceVersion={old}", organizations());
+    let mut watch = restarted.user("alice", &[]).watch(&path).await;
+    let error = watch.event().await;
+    assert_eq!(
+        (error.kind.as_str(), &error.object["code"], &error.object["reason"]),
+        ("ERROR", &json!(410), &json!("Expired"))
+    );
+    let message = error.object["message"].as_str().unwrap();
+    assert!(
+        message.starts_with(&format!("too old resource version: {old} (")),
+        "{message}"
+    );
+    watch.end().await;
+    // The one that was there replays it.
+    world.user("alice").watch(&path).await.expect("ADDED", "later").await;
+}
+
+/// kube-rs' own watcher, both ways of getting the first state.
+#[tokio::test]
+async fn kube_rs_follows() {
+    use futures::StreamExt;
+    use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
+    use kube::runtime::{WatchStreamExt, watcher};
+
+    let world = World::new(memory().await).await;
+    world.organization("acme", &[user("alice")]).await;
+    let alice = world.user("alice");
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        "apiserver.bulward.io",
+        "v1alpha1",
+        "Organization",
+    ));
+    let api: Api<DynamicObject> = Api::all_with(alice.kube(), &kind);
+    assert_eq!(api.list(&ListParams::default()).await.unwrap().items.len(), 1);
+    for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
+        let mut names = Box::pin(watcher(api.clone(), config).applied_objects());
+        let mut next = async || {
+            let object = tokio::time::timeout(crate::harness::in_process::DEADLINE, names.next()).await;
+            object
+                .expect("in time")
+                .expect("goes on")
+                .expect("no error")
+                .metadata
+                .name
+                .unwrap()
+        };
+        assert_eq!(next().await, "acme");
+        let name = format!("later-{}", world.admin.get(&organizations()).await.revision());
+        world.organization(&name, &[user("alice")]).await;
+        let mut heard = next().await;
+        while heard != name {
+            heard = next().await;
+        }
+    }
 }

@@ -75,7 +75,7 @@ each_storage!(v03_transitions_are_events);
 async fn v03_strangers_hear_nothing(opened: Opened) {
     let world = World::new(opened).await;
     let eve = world.user("eve");
-    let mut watches = vec![
+    let mut watches = [
         eve.watch(&organizations()).await,
         eve.watch(&format!("{}?resourceVersion=0", organizations())).await,
         eve.watch(&format!("{}?labelSelector=step", organizations())).await,
