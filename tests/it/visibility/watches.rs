@@ -264,7 +264,7 @@ async fn v05_exactly_once_across_reconnects(opened: Opened) {
         let mut watch = bob.watch(&format!("{}?resourceVersion={from}", organizations())).await;
         from = revision(&watch.expect(kind, "acme").await);
     }
-    // Shortly before its end a watch with bookmarks says how far it came.
+    // About two seconds before its end a watch with bookmarks says how far it came; a shorter one does not.
     let path = format!(
         "{}?resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=3",
         organizations()
