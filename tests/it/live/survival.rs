@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt;
 use http::Request;
+use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
@@ -158,6 +160,11 @@ async fn nothing_is_lost_when_etcd_is_killed() {
     let client = plane
         .client_past_aggregator(&server.url(), &plane.ca().client("alice", &[]))
         .await;
+    let path = format!("{FILTERED}/organizations?watch=true&resourceVersion=0");
+    let watch = client
+        .send(Request::get(path).body(Vec::new().into()).unwrap())
+        .await
+        .unwrap();
     let writers = Writers::start(plane, &server, false).await;
     for round in 1..=3 {
         writers.reach(round * 40).await;
@@ -188,4 +195,23 @@ async fn nothing_is_lost_when_etcd_is_killed() {
     writers.reach(writers.count() + 20).await;
     let acknowledged = writers.finish().await;
     all_there(plane, &server, &acknowledged).await;
+    // The watch was open all the time: it tells of everything, or says that it cannot.
+    let mut text = String::new();
+    let mut body = watch.into_body().into_data_stream();
+    let told = async {
+        while let Some(frame) = body.next().await {
+            text.push_str(&String::from_utf8_lossy(&frame.unwrap()));
+            let expired = text.contains(r#""code":410"#);
+            if expired
+                || acknowledged
+                    .iter()
+                    .all(|name| text.contains(&format!(r#""name":"{name}""#)))
+            {
+                return;
+            }
+        }
+        panic!("the watch ended without a word");
+    };
+    let told = tokio::time::timeout(SOON, told).await;
+    told.expect("the watch goes on when etcd is back");
 }
