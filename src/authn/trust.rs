@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 mod config_map;
 mod files;
 mod pool;
+mod verified;
 
 #[cfg(test)]
 mod tests;

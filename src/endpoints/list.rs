@@ -54,7 +54,6 @@ type Listed = (Arc<Snapshot>, Revision, Vec<Arc<Object>>);
 async fn first(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> {
     let revision = options.revision()?;
     let target = call.target();
-    let snapshot = call.store.snapshot(Freshness::from(revision)).await?;
     // With a limit and no match, a revision has always meant exactly that one.
     let exact = match options.resource_version_match {
         Some(VersionMatch::Exact) => true,
@@ -62,16 +61,28 @@ async fn first(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status>
         None => options.limit > 0,
     };
     match revision {
-        Some(wanted) if exact && wanted != 0 && wanted < snapshot.revision => {
+        Some(wanted) if exact && wanted != 0 => {
+            let snapshot = past(call, wanted).await?;
             let objects = call.store.select_at(&target, options, &snapshot, wanted)?;
             Ok((snapshot, wanted, objects))
         }
         _ => {
+            let snapshot = call.store.snapshot(Freshness::from(revision)).await?;
             let objects = call.store.select(&target, options, &snapshot);
             let at = snapshot.revision;
             Ok((snapshot, at, objects))
         }
     }
+}
+
+/// The snapshot from which the past is told: as new as the newest commit anywhere, since what the caller has lost
+/// meanwhile is not told (visibility rule V1).
+async fn past(call: &Call<'_>, revision: Revision) -> Result<Arc<Snapshot>, Status> {
+    let snapshot = call.store.snapshot(Freshness::Latest).await?;
+    if snapshot.revision >= revision {
+        return Ok(snapshot);
+    }
+    call.store.snapshot(Freshness::NotOlderThan(revision)).await
 }
 
 async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> {
@@ -82,9 +93,9 @@ async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> 
     let target = call.target();
     let sealer = call.store.sealer();
     let position = sealer.open(&options.continue_token, &scope(&target)).await?;
-    let snapshot = call.store.snapshot(Freshness::from(position.revision)).await?;
+    let snapshot = past(call, position.revision.unwrap_or(0)).await?;
     let (at, mut objects) = match position.revision {
-        Some(at) if at < snapshot.revision => match call.store.select_at(&target, options, &snapshot, at) {
+        Some(at) => match call.store.select_at(&target, options, &snapshot, at) {
             Ok(objects) => (at, objects),
             Err(status) if status.code == 410 => {
                 let rest = Position {
@@ -97,7 +108,7 @@ async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> 
             }
             Err(status) => return Err(status),
         },
-        _ => (snapshot.revision, call.store.select(&target, options, &snapshot)),
+        None => (snapshot.revision, call.store.select(&target, options, &snapshot)),
     };
     let listed = objects.partition_point(|object| *object.key <= *position.after);
     objects.drain(..listed);

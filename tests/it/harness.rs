@@ -15,7 +15,7 @@ pub(crate) mod lines;
 pub(crate) mod pki;
 pub(crate) mod ports;
 pub(crate) mod process;
-mod programs;
+pub(crate) mod programs;
 mod sample_apiserver;
 pub(crate) mod tenancy;
 mod tests;

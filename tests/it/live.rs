@@ -2,6 +2,7 @@
 
 mod collector;
 mod identity;
+mod lifecycle;
 mod registration;
 mod survival;
 mod verbs;

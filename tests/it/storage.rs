@@ -1,7 +1,6 @@
 //! The storages: one suite for all three, and what is particular to each.
 
 // clippy.toml allows it in test functions; here most of the tests are functions that several tests call.
-#![allow(clippy::unwrap_used)]
 
 mod conformance;
 mod embedded;

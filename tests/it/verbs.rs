@@ -1,1 +1,5 @@
 //! What the verbs answer over the wire: bodies, options, errors.
+
+mod bodies;
+mod reads;
+mod writes;

@@ -7,6 +7,7 @@ mod hidden;
 mod history;
 mod paging;
 mod purity;
+mod races;
 mod subjects;
 mod through;
 mod unfiltered;

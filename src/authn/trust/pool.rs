@@ -11,20 +11,22 @@ use rustls_pki_types::{CertificateDer, UnixTime, pem::PemObject};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::TrustError;
+use super::verified::{Verified, Window};
 use crate::authn::Rejection;
 
 /// Certificate authorities; cheap to clone.
 #[derive(Clone, Default)]
 pub struct CaPool {
     authorities: Vec<Arc<Authority>>,
+    /// Of exactly these authorities: whoever changes them starts a new one.
+    verified: Arc<Verified>,
 }
 
 /// One verifier for each authority, since the verifier itself has no regard for an authority's own expiry, which Go's
 /// does have.
 struct Authority {
     der: CertificateDer<'static>,
-    not_before: UnixTime,
-    not_after: UnixTime,
+    window: Window,
     verifier: Arc<dyn ClientCertVerifier>,
 }
 
@@ -71,18 +73,28 @@ impl CaPool {
     }
 
     /// Verifies that `chain` (leaf first) leads to one of the authorities, that nothing in it is expired at `now`, and
-    /// that the leaf may be used by clients.
+    /// that the leaf may be used by clients. A chain that was verified before costs a digest, and is refused as soon as
+    /// anything in it has expired.
     pub fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Rejection> {
         let Some((leaf, intermediates)) = chain.split_first() else {
             return Err(Rejection::Certificate("none presented".to_owned()));
         };
+        let key = Verified::key(chain);
+        if self.verified.holds(&key, now) {
+            return Ok(());
+        }
         let mut failure = None;
         for authority in &self.authorities {
-            if now < authority.not_before || now > authority.not_after {
+            if !authority.window.contains(now) {
                 continue;
             }
             match authority.verifier.verify_client_cert(leaf, intermediates, now) {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    if let Some(window) = window(chain) {
+                        self.verified.remember(key, window.and(authority.window));
+                    }
+                    return Ok(());
+                }
                 // An authority that did issue the certificate has the more telling objection.
                 Err(error) if failure.is_none() || !is_unknown_issuer(&error) => failure = Some(error),
                 Err(_) => {}
@@ -98,6 +110,7 @@ impl CaPool {
     fn push(&mut self, authority: Arc<Authority>) {
         if !self.authorities.iter().any(|own| own.der == authority.der) {
             self.authorities.push(authority);
+            self.verified = Arc::default();
         }
     }
 }
@@ -120,8 +133,7 @@ fn is_unknown_issuer(error: &rustls::Error) -> bool {
 impl Authority {
     fn new(der: CertificateDer<'static>) -> Result<Self, String> {
         let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| format!("bad certificate: {error}"))?;
-        let validity = parsed.validity();
-        let (not_before, not_after) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
+        let window = window_of(&parsed);
         let mut roots = RootCertStore::empty();
         roots
             .add(der.clone())
@@ -130,12 +142,24 @@ impl Authority {
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| format!("bad certificate: {error}"))?;
-        Ok(Self {
-            der,
-            not_before,
-            not_after,
-            verifier,
-        })
+        Ok(Self { der, window, verifier })
+    }
+}
+
+/// When the whole chain is valid; `None` for one that cannot be read, which is verified anew each time.
+fn window(chain: &[CertificateDer<'_>]) -> Option<Window> {
+    let windows = chain.iter().map(|certificate| {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        Some(window_of(&parsed))
+    });
+    windows.reduce(|one, other| Some(one?.and(other?))).flatten()
+}
+
+fn window_of(certificate: &X509Certificate<'_>) -> Window {
+    let validity = certificate.validity();
+    Window {
+        not_before: at(validity.not_before.timestamp()),
+        not_after: at(validity.not_after.timestamp()),
     }
 }
 

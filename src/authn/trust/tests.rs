@@ -228,3 +228,90 @@ fn files_are_reread() {
     assert!(error.starts_with("--client-ca-file: cannot read "), "{error}");
     assert!(trusts(&bundle, &new), "the last good one stays");
 }
+
+/// The first of January.
+fn year(year: u64) -> UnixTime {
+    let leap_days = (year - 1969) / 4;
+    UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+        ((year - 1970) * 365 + leap_days) * 24 * 60 * 60,
+    ))
+}
+
+#[test]
+fn a_chain_seen_before_is_still_refused_outside_of_its_validity() {
+    let old = |authority: (i32, i32), leaf: (i32, i32)| {
+        let authority = Authority::valid("root", authority);
+        let leaf = Leaf {
+            years: leaf,
+            ..Leaf::named("alice")
+        };
+        (authority.pool(), authority.issue(leaf))
+    };
+    // Whichever of the two ends first, or begins last.
+    for (case, (pool, chain)) in [
+        ("leaf", old((2020, 2090), (2024, 2030))),
+        ("authority", old((2024, 2030), (2020, 2090))),
+    ] {
+        for (at, valid) in [
+            (2022, false),
+            (2026, true),
+            (2026, true),
+            (2022, false),
+            (2035, false),
+            (2026, true),
+        ] {
+            assert_eq!(pool.verify(&chain, year(at)).is_ok(), valid, "{case} in {at}");
+        }
+    }
+    let root = Authority::new("root");
+    let below = root.intermediate("intermediate");
+    let mut chain = below.issue(Leaf {
+        years: (2020, 2095),
+        ..Leaf::named("alice")
+    });
+    chain.push(below.der());
+    let pool = root.pool();
+    assert!(pool.verify(&chain, year(2026)).is_ok());
+    let lapsed = pool.verify(&chain, year(2092));
+    assert!(lapsed.is_err(), "intermediate and authority ended in 2090");
+}
+
+#[test]
+fn a_chain_seen_before_counts_for_the_same_authorities_only() {
+    let (one, other) = (Authority::new("one"), Authority::new("other"));
+    let (own, foreign) = (one.issue(Leaf::named("alice")), other.issue(Leaf::named("alice")));
+    let narrow = one.pool();
+    let wide = narrow.union(&other.pool());
+    let now = UnixTime::now();
+    for _ in 0..2 {
+        assert!(wide.verify(&own, now).is_ok() && wide.verify(&foreign, now).is_ok());
+        assert!(narrow.verify(&own, now).is_ok());
+        assert!(narrow.verify(&foreign, now).is_err(), "only the wide pool trusts it");
+    }
+    // The same leaf below something else is another chain, and a chain that failed is asked about again.
+    let mut mixed = foreign.clone();
+    mixed.extend(own);
+    for _ in 0..2 {
+        assert!(narrow.verify(&mixed, now).is_err());
+    }
+}
+
+#[test]
+fn an_authority_that_is_withdrawn_takes_its_chains_along() {
+    let bundle = empty();
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let chain = old.issue(Leaf::named("alice"));
+    let holds = || bundle.current().client_ca.verify(&chain, UnixTime::now()).is_ok();
+    bundle
+        .apply_config_map(&map(&[("client-ca-file", &old.pem())]))
+        .unwrap();
+    assert!(holds() && holds());
+    bundle
+        .apply_config_map(&map(&[("client-ca-file", &new.pem())]))
+        .unwrap();
+    assert!(!holds());
+    bundle
+        .apply_config_map(&map(&[("client-ca-file", &old.pem())]))
+        .unwrap();
+    assert!(holds());
+}

@@ -73,7 +73,8 @@ impl Stream {
         };
         Self {
             own,
-            bookmark: options.allow_watch_bookmarks.then(|| next_bookmark(now, end)),
+            // A watch of seconds needs no farewell: it has hardly begun.
+            bookmark: (options.allow_watch_bookmarks && now + FAREWELL < end).then(|| next_bookmark(now, end)),
             options,
             frames,
             subscription,

@@ -28,13 +28,17 @@ impl Etcd {
         Etcd::start_as(name, false).await
     }
 
-    /// One that acknowledges only what is on the disk, as in production.
+    /// One that acknowledges only what is on the disk, as in production; its data is below `target/`.
     pub(crate) async fn start_durable(name: &str) -> Result<Etcd, String> {
         Etcd::start_as(name, true).await
     }
 
     async fn start_as(name: &str, durable: bool) -> Result<Etcd, String> {
-        let data = guardian::temporary("etcd");
+        let data = if durable {
+            guardian::on_disk("etcd")
+        } else {
+            guardian::temporary("etcd")
+        };
         let etcd = Etcd {
             name: format!("{name}-etcd"),
             program: programs::find("etcd").await?,

@@ -82,3 +82,14 @@ pub(crate) fn temporary(name: &str) -> TempDir {
     let within = GUARDIAN.lock().folder.clone();
     TempDir::with_prefix_in(format!("{name}-"), within).expect("create a temporary folder")
 }
+
+/// The same below `target/`, which is on a real disk where the system's temporary folder may be in memory.
+pub(super) fn on_disk(name: &str) -> TempDir {
+    let folder = TempDir::with_prefix_in(format!("{name}-"), env!("CARGO_TARGET_TMPDIR"));
+    let folder = folder.expect("create a temporary folder below target/");
+    tell(
+        &mut GUARDIAN.lock().pipe,
+        &format!("folder {}\n", folder.path().display()),
+    );
+    folder
+}

@@ -162,14 +162,6 @@ impl InProcess {
         Caller::new(self.port, AUTHORITY.certificate_pem(), None, &[])
     }
 
-    /// A server's stages to the end, drain included.
-    pub(crate) async fn stop(mut self) {
-        self.shutdown.run(Duration::ZERO).await;
-        let served = self.served.take().expect("it is stopped once");
-        let ended = tokio::time::timeout(DEADLINE, served).await.expect("the server drains");
-        ended.expect("the server does not panic").expect("the server ends well");
-    }
-
     async fn ready(&self) {
         let anonymous = self.anonymous();
         super::eventually("the server in this process is ready", DEADLINE, async || {

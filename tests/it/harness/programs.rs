@@ -21,7 +21,7 @@ pub(super) fn target() -> &'static Path {
 /// The program called `name`, building it first when there is none of the present sources.
 ///
 /// `Err` carries the end of the build's output.
-pub(super) async fn find(name: &'static str) -> Result<PathBuf, String> {
+pub(crate) async fn find(name: &'static str) -> Result<PathBuf, String> {
     if let Some(assets) = std::env::var_os("KUBEBUILDER_ASSETS") {
         // These folders hold a part of what is needed; the rest is built.
         let given = Path::new(&assets).join(name);

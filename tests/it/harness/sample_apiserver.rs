@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use super::process::{Log, Process};
-use super::{ControlPlane, Registration, guardian, ports, programs, serving, started_once};
+use super::{ControlPlane, Etcd, Registration, guardian, ports, programs, serving, started_once};
 
 /// A running sample-apiserver, serving `flunders` and `fischers` in `wardle.example.com`. Dropping it kills it.
 pub(crate) struct SampleApiserver {
@@ -31,6 +31,11 @@ impl SampleApiserver {
 
     /// Starts it on the control plane's etcd, under a prefix of its own, and waits until it is ready.
     pub(crate) async fn start(plane: &ControlPlane) -> Result<SampleApiserver, String> {
+        SampleApiserver::start_on(plane, plane.etcd()).await
+    }
+
+    /// The same with its objects in another etcd than the control plane's.
+    pub(crate) async fn start_on(plane: &ControlPlane, etcd: &Etcd) -> Result<SampleApiserver, String> {
         let program = programs::find("sample-apiserver").await?;
         let folder = guardian::temporary("sample");
         let port = ports::free();
@@ -42,7 +47,7 @@ impl SampleApiserver {
             command.arg(format!("--{name}")).arg(&kubeconfig);
         }
         command
-            .arg(format!("--etcd-servers={}", plane.etcd().endpoint()))
+            .arg(format!("--etcd-servers={}", etcd.endpoint()))
             .arg(format!("--etcd-prefix=/wardle-{port}"))
             .arg(format!("--secure-port={port}"))
             .arg("--bind-address=127.0.0.1")

@@ -131,11 +131,6 @@ impl World {
         self.status(path, json!({"members": members})).await
     }
 
-    /// Replaces `status.members` of an Organization with members that come through Projects.
-    pub(crate) async fn all_members(&self, path: &str, members: &[Value], own: &[Value]) -> Value {
-        self.status(path, json!({"members": members, "ownMembers": own})).await
-    }
-
     /// Writes `status.namespace.name`; empty for none.
     pub(crate) async fn claim(&self, path: &str, namespace: &str) -> Value {
         self.status(path, json!({"namespace": {"name": namespace}})).await

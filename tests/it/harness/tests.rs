@@ -136,7 +136,7 @@ async fn sample_apiserver() {
 
 #[tokio::test]
 async fn etcd_keeps_what_it_acknowledged_before_it_was_killed() {
-    let etcd = Etcd::start("kept").await.expect("etcd starts");
+    let etcd = Etcd::start_durable("kept").await.expect("etcd starts");
     let mut client = etcd_client::Client::connect([etcd.endpoint()], None)
         .await
         .expect("connect");

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch as signal;
 use tokio::task::JoinHandle;
 
-use crate::harness::in_process::{Caller, DEADLINE, Opened, each_storage, key, revision};
+use crate::harness::in_process::{Caller, DEADLINE, InProcess, Opened, each_storage, key, revision};
 use crate::harness::tenancy::{
     World, a_project, all_projects, an_organization, as_stored, group, organization, organizations, project, projects,
     stored, user,
@@ -92,6 +92,8 @@ struct Moment {
 
 struct Run {
     world: World,
+    /// A second server on the same store: half of the lists and of the resumed watches go there.
+    replica: InProcess,
     random: StdRng,
     history: Vec<Moment>,
 }
@@ -214,12 +216,18 @@ impl Run {
         self.history.push(Moment { state, upper });
     }
 
-    fn caller(&self, number: usize) -> Caller {
+    fn caller(&self, number: usize, server: &InProcess) -> Caller {
         let name = format!("u{number}");
         let own = matching(number).into_iter().filter(|subject| *subject >= CALLERS);
         let groups: Vec<String> = own.map(|subject| format!("g{}", subject - CALLERS)).collect();
         let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
-        self.world.server.user(&name, &groups)
+        server.user(&name, &groups)
+    }
+
+    /// The caller at either server.
+    fn any_client(&mut self, number: usize) -> Caller {
+        let first = self.random.random_bool(0.5);
+        self.caller(number, if first { &self.world.server } else { &self.replica })
     }
 
     /// Starts a watch from what a list says, or with the initial events.
@@ -231,14 +239,15 @@ impl Run {
             Kind::Projects
         };
         let selecting = self.random.random_bool(0.3);
-        let client = self.caller(caller);
         let collection = collection(kind, selecting);
         if self.random.random_bool(0.5) {
+            let client = self.any_client(caller);
             let list = client.get(&collection).await;
             let start = list.revision();
             self.initial(caller, kind, selecting, start, list.names());
             return self.follow(&client, caller, kind, selecting, start).await;
         }
+        let client = self.caller(caller, &self.world.server);
         let mut watching = client
             .watch(&format!("{collection}&resourceVersion=0&allowWatchBookmarks=true"))
             .await;
@@ -292,15 +301,22 @@ impl Run {
         }
     }
 
-    /// Cuts a watch and resumes it from its last bookmark; what came after that is to be said again.
-    async fn resume(&self, watcher: Watcher) -> Watcher {
+    /// Cuts a watch and resumes it, at either server, from its last bookmark or its newest event; what came after that
+    /// is to be said again. An ADDED that another object caused has an older revision and is no such place (V5).
+    async fn resume(&mut self, watcher: Watcher) -> Watcher {
         watcher.task.abort();
         let _ = watcher.task.await;
         let mut heard = std::mem::take(&mut *watcher.heard.lock());
-        let safe = heard.iter().rposition(|(kind, _)| kind == "BOOKMARK");
+        let bookmarks_only = self.random.random_bool(0.5);
+        let own = |kind: &str| match kind {
+            "BOOKMARK" => true,
+            "ADDED" => !bookmarks_only && watcher.kind == Kind::Projects,
+            _ => !bookmarks_only,
+        };
+        let safe = heard.iter().rposition(|(kind, _)| own(kind));
         heard.truncate(safe.map_or(0, |at| at + 1));
         let position = heard.last().map_or(watcher.start, |(_, object)| revision(object));
-        let client = self.caller(watcher.caller);
+        let client = self.any_client(watcher.caller);
         let resumed = self
             .follow(&client, watcher.caller, watcher.kind, watcher.selecting, position)
             .await;
@@ -321,6 +337,7 @@ impl Run {
             .iter()
             .rposition(|moment| moment.upper <= watcher.start)
             .unwrap();
+        let mut shows: BTreeMap<String, Value> = BTreeMap::new();
         let of = |state: &State| shown(state, watcher.caller, watcher.kind, watcher.selecting);
         for pair in self.history[begin..].windows(2) {
             let (before, after) = (of(&pair[0].state), of(&pair[1].state));
@@ -360,11 +377,32 @@ impl Run {
                     "{}: {kind} {key} instead of {expected:?}",
                     context()
                 );
+                if kind == "DELETED" {
+                    // V4: as this watcher saw it last, but for the revision.
+                    if let Some(mut last) = shows.remove(&key) {
+                        last["metadata"]["resourceVersion"] = object["metadata"]["resourceVersion"].clone();
+                        assert_eq!(&last, object, "{}", context());
+                    }
+                } else {
+                    if let Some(step) = written_at(object) {
+                        assert_eq!(step, after[&key], "{}: another state of {object}", context());
+                    }
+                    shows.insert(key.clone(), object.clone());
+                }
                 said.insert((kind, key));
             }
         }
         assert_eq!(heard.next(), None, "seed {seed}: more than the truth");
     }
+}
+
+/// The step that wrote an object, as the object tells it itself; nothing if it was only created.
+fn written_at(object: &Value) -> Option<usize> {
+    let annotation = object["metadata"]["annotations"]["step"].as_str();
+    let edited = annotation.and_then(|step| step.parse().ok());
+    let observed = object["status"]["observedGeneration"].as_u64();
+    let observed = observed.and_then(|step| usize::try_from(step).ok());
+    edited.max(observed)
 }
 
 fn collection(kind: Kind, selecting: bool) -> String {
@@ -392,9 +430,11 @@ async fn run(opened: Opened, steps: usize) {
         .unwrap_or(steps);
     println!("seed {seed}");
     let world = World::new(opened).await;
+    let replica = InProcess::start(world.opened().again().await).await;
     let upper = world.admin.get(&stored(&organizations())).await.revision();
     let mut run = Run {
         world,
+        replica,
         random: StdRng::seed_from_u64(seed),
         history: vec![Moment {
             state: State::new(),

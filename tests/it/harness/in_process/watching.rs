@@ -3,7 +3,7 @@
 //! That nothing was sent is proven by what comes next: a marker, never a pause.
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response};
+use http::Response;
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::Value;
@@ -22,7 +22,6 @@ pub(crate) struct Event {
 /// A running watch; dropping it closes the connection.
 pub(crate) struct Watching {
     path: String,
-    pub(crate) headers: HeaderMap,
     body: Body,
     unread: BytesMut,
 }
@@ -45,10 +44,9 @@ impl Event {
 
 impl Watching {
     pub(super) fn new(path: String, response: Response<Body>) -> Self {
-        let (head, body) = response.into_parts();
+        let body = response.into_body();
         Self {
             path,
-            headers: head.headers,
             body,
             unread: BytesMut::new(),
         }
