@@ -100,6 +100,26 @@ fn refused_forms_are_not_used() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// deny.toml's bans, held where cargo-deny is not installed: what the lock file names may be linked.
+#[test]
+fn banned_crates_are_not_locked() {
+    let read =
+        |name: &str| std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/").to_owned() + name).unwrap();
+    let (deny, lock) = (read("deny.toml"), read("Cargo.lock"));
+    let banned: Vec<&str> = deny
+        .lines()
+        .filter(|line| !line.contains("wrappers"))
+        .filter_map(|line| line.trim().strip_prefix("{ name = \"")?.split('"').next())
+        .collect();
+    assert!(banned.contains(&"ring"), "{banned:?}");
+    for name in banned {
+        assert!(
+            !lock.contains(&format!("name = \"{name}\"\n")),
+            "{name} is in Cargo.lock, deny.toml says why it must not be"
+        );
+    }
+}
+
 #[test]
 fn modules_are_files_beside_their_folders() {
     let wrong: Vec<String> = rust_files()
