@@ -46,7 +46,12 @@ impl Store {
         if target.resource.access == Access::Filtered {
             metadata::keep_own_finalizers(&mut object, None);
         }
-        let tidied = self.tidy(target, &mut object, options)?;
+        let tidied = if record {
+            self.tidy(target, &mut object, options)?
+        } else {
+            self.tidy_applied(target, &mut object)?;
+            Vec::new()
+        };
         if record {
             let write = options.write(target, super::update::Part::Main);
             self.fields(target.kind).update(&Value::Null, &mut object, &write);

@@ -85,6 +85,18 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Fills the defaults of the result of an apply. Nulls stay, for validation to refuse: what an apply leaves without its
+    /// last field is null, and so it is with CustomResources.
+    pub(super) fn tidy_applied(&self, target: &Target<'_>, object: &mut Value) -> Result<(), Status> {
+        let stored = self.stored(target.kind);
+        meta::coerce(object).map_err(|error| Status::bad_request(cannot_handle(target, &error)))?;
+        stored.schema.apply_defaults(object);
+        stored.kind.strategy.default(object);
+        Ok(())
+    }
+}
+
 /// Kubernetes' own opening for a body that is no object of the kind.
 fn cannot_handle(target: &Target<'_>, problem: &str) -> String {
     let kind = &target.resource.stored.kind;

@@ -166,11 +166,18 @@ impl Store {
     ) -> Result<(Value, Vec<String>), Status> {
         let fields = self.fields(target.kind);
         let write = options.write(target, part);
-        let mut new = match wanted {
-            Wanted::Edited(modify) => modify(old)?,
-            Wanted::Applied(config) => fields.apply(&target.resource.complete(old.clone()), &config, &write)?,
+        let (mut new, warnings) = match wanted {
+            Wanted::Edited(modify) => {
+                let mut new = modify(old)?;
+                let warnings = self.tidy(target, &mut new, options)?;
+                (new, warnings)
+            }
+            Wanted::Applied(config) => {
+                let mut new = fields.apply(&target.resource.complete(old.clone()), &config, &write)?;
+                self.tidy_applied(target, &mut new)?;
+                (new, Vec::new())
+            }
         };
-        let warnings = self.tidy(target, &mut new, options)?;
         if target.resource.access == Access::Filtered {
             metadata::keep_own_finalizers(&mut new, Some(old));
         }
