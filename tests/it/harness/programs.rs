@@ -12,7 +12,7 @@ use super::process::Log;
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane");
 
 /// Cargo's target folder, also when it is not `./target`.
-pub(super) fn target() -> &'static Path {
+pub(crate) fn target() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
         .expect("cargo puts its temporary folder below the target folder")
