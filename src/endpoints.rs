@@ -1,5 +1,6 @@
 //! One file a verb, and the documents that say which verbs there are.
 
+pub mod apply;
 pub mod create;
 pub mod delete;
 pub mod delete_collection;

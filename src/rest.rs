@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod claim;
+pub mod field_manager;
 pub mod metadata;
 pub mod paging;
 pub mod resource;

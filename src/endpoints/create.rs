@@ -26,6 +26,7 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
         dry_run: options.dry_run,
         field_validation: options.field_validation,
         duplicates: object.duplicates,
+        field_manager: input::field_manager(options.field_manager, headers),
     };
     let target = call.target();
     let written = call.store.create(&target, object.value, &write).await?;

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Call;
 use crate::wire::body::{self, Decoded, Expected, MediaType};
+use crate::wire::options::manager_from_user_agent;
 use crate::wire::status::Status;
 
 /// The largest body, in bytes.
@@ -60,4 +61,15 @@ pub fn object(call: &Call<'_>, media: MediaType, bytes: &[u8]) -> Result<Decoded
         kind: &call.resource.stored.kind,
     };
     body::decode_object(media, bytes, &expected)
+}
+
+/// Who owns what is written: the manager that the client names, else what it calls itself.
+pub fn field_manager(named: String, headers: &HeaderMap) -> String {
+    if !named.is_empty() {
+        return named;
+    }
+    let agent = headers
+        .get(http::header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    manager_from_user_agent(agent.unwrap_or_default())
 }

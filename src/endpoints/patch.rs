@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::update::{part, same_place};
-use super::{Call, encode, input};
+use super::{Call, apply, encode, input};
 use crate::http::body::Body;
+use crate::http::pipeline::Permission;
 use crate::http::respond;
 use crate::rest::store::WriteOptions;
+use crate::rest::store::update::Wanted;
 use crate::wire::body::{self, Decoded};
 use crate::wire::negotiate::PatchType;
 use crate::wire::options::PatchOptions;
@@ -28,18 +30,27 @@ enum Change {
 }
 
 /// Changes an object.
-pub async fn patch(call: &Call<'_>, headers: &HeaderMap, incoming: Incoming) -> Result<Response<Body>, Status> {
+pub async fn patch(
+    call: &Call<'_>,
+    headers: &HeaderMap,
+    incoming: Incoming,
+    permission: &Permission,
+) -> Result<Response<Body>, Status> {
     let content_type = headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let kind = PatchType::of(content_type)?;
     let bytes = input::read(incoming).await?;
+    if kind == PatchType::Apply {
+        return apply::apply(call, &bytes, permission).await;
+    }
     let options = PatchOptions::decode(call.query, false)?;
     let change = Change::decode(kind, &bytes)?;
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_validation: options.field_validation,
         duplicates: change.duplicates(),
+        field_manager: input::field_manager(options.field_manager, headers),
     };
     let modify = |current: &Value| {
         let mut object = call.resource.complete(current.clone());
@@ -60,7 +71,10 @@ pub async fn patch(call: &Call<'_>, headers: &HeaderMap, incoming: Incoming) -> 
         Ok(object)
     };
     let target = call.target();
-    let written = call.store.update(&target, "patch", part(call), &write, &modify).await?;
+    let written = call
+        .store
+        .update(&target, "patch", part(call), &write, Wanted::Edited(&modify))
+        .await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
     respond::add_warnings(response.headers_mut(), &written.warnings);
@@ -84,12 +98,7 @@ impl Change {
                 }
                 Ok(Self::Json(patch))
             }
-            PatchType::Merge => Ok(Self::Merge(decode()?)),
-            PatchType::Apply => Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                "server-side apply is not served here yet, use a merge patch",
-            )),
+            PatchType::Merge | PatchType::Apply => Ok(Self::Merge(decode()?)),
         }
     }
 

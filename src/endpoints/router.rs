@@ -156,7 +156,9 @@ impl Router {
                 create::create(&call, &request.headers, request.body).await
             }
             (Method::PUT, "update", true) => update::update(&call, &request.headers, request.body).await,
-            (Method::PATCH, "patch", true) => patch::patch(&call, &request.headers, request.body).await,
+            (Method::PATCH, "patch", true) => {
+                patch::patch(&call, &request.headers, request.body, &request.permission).await
+            }
             (Method::DELETE, "delete", true) if !status => delete::delete(&call, &request.headers, request.body).await,
             (Method::DELETE, "deletecollection", false) if collection => {
                 delete_collection::delete_collection(&call, &request.headers, request.body).await

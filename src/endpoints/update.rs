@@ -7,29 +7,30 @@ use super::{Call, encode, input};
 use crate::http::body::Body;
 use crate::http::respond;
 use crate::rest::store::WriteOptions;
-use crate::rest::store::update::Part;
+use crate::rest::store::update::{Part, Wanted};
 use crate::wire::meta;
 use crate::wire::options::UpdateOptions;
 use crate::wire::status::Status;
 
 /// Replaces an object.
-pub async fn update(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+pub async fn update(call: &Call<'_>, headers: &HeaderMap, incoming: Incoming) -> Result<Response<Body>, Status> {
     let media = input::media_type(headers)?;
-    let bytes = input::read(body).await?;
+    let bytes = input::read(incoming).await?;
     let options = UpdateOptions::decode(call.query)?;
-    let input = input::object(call, media, &bytes)?;
-    same_place(call, &input.value)?;
+    let body = input::object(call, media, &bytes)?;
+    same_place(call, &body.value)?;
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_validation: options.field_validation,
-        duplicates: input.duplicates,
+        duplicates: body.duplicates,
+        field_manager: input::field_manager(options.field_manager, headers),
     };
-    let wanted = input.value;
+    let wanted = body.value;
     let modify = |_: &serde_json::Value| Ok(wanted.clone());
     let target = call.target();
     let written = call
         .store
-        .update(&target, "update", part(call), &write, &modify)
+        .update(&target, "update", part(call), &write, Wanted::Edited(&modify))
         .await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;

@@ -58,6 +58,42 @@ pub struct Authorized {
     pub errors: Manner,
     /// Cancelled when the server stops: a watch ends then.
     pub drain: CancellationToken,
+    /// For verbs that turn out to be another verb as well.
+    pub permission: Permission,
+}
+
+/// Asks whether the sender of a request may do something else with its object, too.
+pub struct Permission {
+    authorizer: Arc<dyn Authorizer>,
+    user: UserInfo,
+    info: RequestInfo,
+}
+
+impl Permission {
+    /// Whether the sender may do `verb`.
+    ///
+    /// # Errors
+    /// 403, or 500 where no decision could be had.
+    pub async fn to(&self, verb: &str) -> Result<(), Status> {
+        let info = RequestInfo {
+            verb: verb.to_owned(),
+            ..self.info.clone()
+        };
+        let attributes = info.attributes();
+        match self.authorizer.authorize(&self.user, &attributes).await {
+            Ok(Decision::Allow { .. }) => Ok(()),
+            Ok(Decision::Deny { reason }) => Err(attributes.forbidden(&self.user, &reason)),
+            Err(error) => Err(Status::internal(error)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Permission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permission")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where authorized requests go.
@@ -139,7 +175,13 @@ impl Pipeline {
             if let Err(denied) = self.authorize(&caller, &info, errors).await {
                 return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
             }
+            let permission = Permission {
+                authorizer: self.authorizer.clone(),
+                user: caller.clone(),
+                info: info.clone(),
+            };
             let authorized = Authorized {
+                permission,
                 method: parts.method,
                 path: parts.uri.path().to_owned(),
                 info,

@@ -6,6 +6,7 @@
 //! refuses what is right. Ported in spirit from k8s.io/apiserver pkg/registry/generic/registry/store.go and
 //! pkg/storage/etcd3/store.go GuaranteedUpdate.
 
+pub mod apply;
 pub mod create;
 pub mod delete;
 pub mod prepare;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::caller::Target;
+use super::field_manager::{FieldManager, Write};
 use super::paging::Sealer;
 use super::resource::{Edge, Kind, Registry};
 use crate::storage::{Entry, Error, Op, Revision, Storage};
@@ -43,6 +45,7 @@ pub struct Store {
 struct StoredKind {
     kind: Arc<Kind>,
     schema: Schema,
+    fields: FieldManager,
 }
 
 /// What a write answers with.
@@ -63,6 +66,20 @@ pub struct WriteOptions {
     pub field_validation: FieldValidation,
     /// What the body gave twice, as sentences.
     pub duplicates: Vec<String>,
+    /// Who owns what is written.
+    pub field_manager: String,
+}
+
+impl WriteOptions {
+    /// Who writes, through what.
+    fn write<'a>(&'a self, target: &Target<'a>, part: update::Part) -> Write<'a> {
+        Write {
+            manager: &self.field_manager,
+            group_version: &target.resource.group_version,
+            kind: &target.resource.stored.kind,
+            status: part == update::Part::Status,
+        }
+    }
 }
 
 /// The stored kinds of a registry as the cache wants to know them; a kind's place is its [`KindId`].
@@ -99,7 +116,8 @@ impl Store {
     pub fn new(registry: &Registry, storage: Arc<dyn Storage>, cache: Arc<Cache>) -> Result<Self, String> {
         let parse = |kind: Arc<Kind>| {
             let schema = Schema::parse(&kind.schema).map_err(|error| format!("schema of {}: {error}", kind.kind))?;
-            Ok::<_, String>(StoredKind { kind, schema })
+            let fields = FieldManager::new(&schema);
+            Ok::<_, String>(StoredKind { kind, schema, fields })
         };
         let kinds = registry.kinds().into_iter().map(parse).collect::<Result<_, _>>()?;
         let sealer = Sealer::new(storage.clone());
@@ -134,6 +152,10 @@ impl Store {
 
     fn stored(&self, kind: KindId) -> &StoredKind {
         &self.kinds[usize::from(kind.0)]
+    }
+
+    fn fields(&self, kind: KindId) -> &FieldManager {
+        &self.stored(kind).fields
     }
 
     /// Whether the object exists for the caller.
@@ -205,13 +227,18 @@ fn storage_key(target: &Target<'_>) -> String {
 /// The bytes that are stored: neither `apiVersion` and `kind`, which differ by view, nor the resourceVersion, which the
 /// storage itself knows.
 fn stored_bytes(object: &Value) -> Vec<u8> {
+    crate::wire::json::to_vec(&stored_form(object))
+}
+
+/// The object that [`stored_bytes`] writes.
+fn stored_form(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(members) = object.as_object_mut() {
         members.remove("apiVersion");
         members.remove("kind");
     }
     crate::wire::meta::metadata_mut(&mut object).remove("resourceVersion");
-    crate::wire::json::to_vec(&object)
+    object
 }
 
 /// Says why a read cannot be answered.

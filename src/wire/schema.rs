@@ -6,6 +6,7 @@
 mod lists;
 mod parse;
 mod prune;
+mod structure;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -36,18 +37,24 @@ pub struct Schema {
 
 /// A JSON type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Type {
+pub enum Type {
+    /// `object`.
     Object,
+    /// `array`.
     Array,
+    /// `string`.
     Text,
+    /// `integer`.
     Integer,
+    /// `number`.
     Number,
+    /// `boolean`.
     Boolean,
 }
 
 /// `additionalProperties`.
 #[derive(Clone, Debug, Default, PartialEq)]
-enum Additional {
+pub enum Additional {
     /// Absent, or false: pruning drops unknown fields anyway.
     #[default]
     None,
@@ -76,10 +83,13 @@ struct Limits {
 
 /// `x-kubernetes-list-type`.
 #[derive(Clone, Debug, Default, PartialEq)]
-enum ListType {
+pub enum ListType {
+    /// One value: the default.
     #[default]
     Atomic,
+    /// Every item once.
     Set,
+    /// Items are told apart by these fields.
     Map(Vec<String>),
 }
 

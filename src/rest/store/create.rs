@@ -21,11 +21,17 @@ impl Store {
     /// # Errors
     /// 422 for an invalid object, 400 for somebody who would not own it, 403 for a namespace that is not theirs
     /// (visibility rule V17), 409 for a name that is taken.
-    pub async fn create(
+    pub async fn create(&self, target: &Target<'_>, object: Value, options: &WriteOptions) -> Result<Written, Status> {
+        self.create_new(target, object, options, true).await
+    }
+
+    /// As [`Store::create`]; `record` is false where the object says already who owns what.
+    pub(super) async fn create_new(
         &self,
         target: &Target<'_>,
         mut object: Value,
         options: &WriteOptions,
+        record: bool,
     ) -> Result<Written, Status> {
         metadata::born(&mut object);
         if !meta::resource_version(&object).is_empty() {
@@ -40,6 +46,16 @@ impl Store {
         if target.resource.access == Access::Filtered {
             metadata::keep_own_finalizers(&mut object, None);
         }
+        let tidied = if record {
+            self.tidy(target, &mut object, options)?
+        } else {
+            self.tidy_applied(target, &mut object)?;
+            Vec::new()
+        };
+        if record {
+            let write = options.write(target, super::update::Part::Main);
+            self.fields(target.kind).update(&Value::Null, &mut object, &write);
+        }
         let base = meta::generate_name(&object).to_owned();
         let generate = meta::name(&object).is_empty() && !base.is_empty();
         let attempts = if generate { GENERATED } else { 1 };
@@ -47,11 +63,11 @@ impl Store {
             if generate {
                 meta::set(&mut object, "name", meta::generated_name(&base));
             }
-            let mut candidate = object.clone();
-            let warnings = self.prepare_create(target, &mut candidate, options)?;
-            let name = meta::name(&candidate).to_owned();
+            let mut warnings = tidied.clone();
+            warnings.extend(self.validate_new(target, &object)?);
+            let name = meta::name(&object).to_owned();
             let named = target.named(target.namespace, &name);
-            if let Some(written) = self.insert(&named, &candidate, options, warnings).await? {
+            if let Some(written) = self.insert(&named, &object, options, warnings).await? {
                 return Ok(written);
             }
         }

@@ -13,16 +13,10 @@ use crate::wire::validation::meta::{finalizer_warnings, object_meta, object_meta
 use crate::wire::validation::names::path_segment;
 
 impl Store {
-    /// Makes a new object ready to be stored.
-    pub(super) fn prepare_create(
-        &self,
-        target: &Target<'_>,
-        object: &mut Value,
-        options: &WriteOptions,
-    ) -> Result<Vec<String>, Status> {
+    /// Whether a new object may be stored; answers warnings.
+    pub(super) fn validate_new(&self, target: &Target<'_>, object: &Value) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let mut warnings = self.tidy(target, object, options)?;
-        warnings.extend(finalizer_warnings(object, None));
+        let warnings = finalizer_warnings(object, None);
         let mut errors = object_meta(object, stored.kind.namespaced, stored.kind.strategy.name_rule());
         errors.extend(stored.schema.validate(object));
         if errors.is_empty() {
@@ -33,18 +27,17 @@ impl Store {
         Ok(warnings)
     }
 
-    /// Makes a changed object ready to be stored; only the part that is written is validated, so that an old error
-    /// elsewhere in the object blocks nobody.
-    pub(super) fn prepare_update(
+    /// Whether a changed object may be stored; answers warnings. Only the part that is written is validated, so that an
+    /// old error elsewhere in the object blocks nobody.
+    pub(super) fn validate_change(
         &self,
         target: &Target<'_>,
         part: Part,
-        new: &mut Value,
+        new: &Value,
         old: &Value,
-        options: &WriteOptions,
     ) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let mut warnings = self.tidy(target, new, options)?;
+        let mut warnings = Vec::new();
         if part == Part::Main {
             warnings.extend(finalizer_warnings(new, Some(old)));
         }
@@ -67,7 +60,12 @@ impl Store {
     }
 
     /// Removes unknown fields and fills defaults; answers the warnings about them and about duplicates.
-    fn tidy(&self, target: &Target<'_>, object: &mut Value, options: &WriteOptions) -> Result<Vec<String>, Status> {
+    pub(super) fn tidy(
+        &self,
+        target: &Target<'_>,
+        object: &mut Value,
+        options: &WriteOptions,
+    ) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
         let refuse = |error: String| Status::bad_request(cannot_handle(target, &error));
         let mut unknown = options.duplicates.clone();
@@ -84,6 +82,18 @@ impl Store {
                 Err(Status::bad_request(cannot_handle(target, &problem)))
             }
         }
+    }
+}
+
+impl Store {
+    /// Fills the defaults of the result of an apply. Nulls stay, for validation to refuse: what an apply leaves without its
+    /// last field is null, and so it is with CustomResources.
+    pub(super) fn tidy_applied(&self, target: &Target<'_>, object: &mut Value) -> Result<(), Status> {
+        let stored = self.stored(target.kind);
+        meta::coerce(object).map_err(|error| Status::bad_request(cannot_handle(target, &error)))?;
+        stored.schema.apply_defaults(object);
+        stored.kind.strategy.default(object);
+        Ok(())
     }
 }
 

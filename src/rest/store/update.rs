@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::{
     ATTEMPTS, Lost, Store, WriteOptions, Written, not_found, ownership_required, stale, storage_key, stored_bytes,
+    stored_form,
 };
 use crate::rest::caller::Target;
+use crate::rest::field_manager::{Configuration, same_but_for_times};
 use crate::rest::resource::Access;
 use crate::rest::{claim, metadata};
 use crate::storage::{Change, Expect, Op};
@@ -28,6 +30,15 @@ pub enum Part {
 /// Makes the wanted object from the current one (complete with resourceVersion). May be called several times.
 pub type Modify<'a> = &'a (dyn Fn(&Value) -> Result<Value, Status> + Send + Sync);
 
+/// How the wanted object comes about.
+#[derive(Clone, Copy)]
+pub enum Wanted<'a> {
+    /// By replacing or patching the current one; what changes belongs to the writer.
+    Edited(Modify<'a>),
+    /// By server-side apply.
+    Applied(Configuration<'a>),
+}
+
 /// What one look at the current object leads to.
 enum Plan {
     /// Nothing to do.
@@ -43,21 +54,21 @@ impl Store {
     ///
     /// # Errors
     /// 404 for what the caller does not see, 403 for a member who is no owner, 409 for a stale resourceVersion or uid,
-    /// 422 for an invalid result; whatever `modify` says.
+    /// 422 for an invalid result; whatever `wanted` says, conflicts of an apply among it.
     pub async fn update(
         &self,
         target: &Target<'_>,
         verb: &str,
         part: Part,
         options: &WriteOptions,
-        modify: Modify<'_>,
+        wanted: Wanted<'_>,
     ) -> Result<Written, Status> {
         let mut snapshot = self.cache.any().map_err(stale)?;
         let mut current = snapshot.get(target.kind, &target.key()).cloned();
         // Whether `current` and `snapshot` are known to be what the storage holds.
         let mut sure = false;
         for _ in 0..ATTEMPTS {
-            let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, modify);
+            let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, wanted);
             let (ops, value, warnings) = match (plan, &current) {
                 (Err(_) | Ok(Plan::Same(_)), _) if !sure => {
                     snapshot = self.cache.fresh().await.map_err(stale)?;
@@ -109,7 +120,7 @@ impl Store {
         options: &WriteOptions,
         current: Option<&Arc<Object>>,
         snapshot: &Snapshot,
-        modify: Modify<'_>,
+        wanted: Wanted<'_>,
     ) -> Result<Plan, Status> {
         let current = current
             .filter(|object| self.sees(target, object, snapshot))
@@ -118,28 +129,62 @@ impl Store {
             return Err(ownership_required(target, verb));
         }
         let old = current.value();
-        let mut new = modify(&old)?;
+        let (mut new, mut warnings) = self.wanted(target, part, options, &old, wanted)?;
         compare_identity(target, &new, &old)?;
         metadata::carry_over(&mut new, &old);
         meta::set(&mut new, "namespace", target.namespace);
         match part {
             Part::Main => keep(&mut new, &old, |field| field == "status"),
-            Part::Status => keep(&mut new, &old, |field| field != "status"),
+            Part::Status => {
+                // of the metadata, the record of who owns what is the one thing that changes
+                let managed = meta::metadata(&new).get("managedFields").cloned();
+                keep(&mut new, &old, |field| field != "status");
+                meta::set(&mut new, "managedFields", managed.unwrap_or_default());
+            }
         }
-        if target.resource.access == Access::Filtered {
-            metadata::keep_own_finalizers(&mut new, Some(&old));
-        }
-        let warnings = self.prepare_update(target, part, &mut new, &old, options)?;
+        warnings.extend(self.validate_change(target, part, &new, &old)?);
         if content(&new) != content(&old) {
             metadata::next_generation(&mut new);
         }
         if metadata::deleting(&new) && meta::finalizers(&new).is_empty() {
             return Ok(Plan::Remove(new, warnings));
         }
-        if stored_bytes(&new) == stored_bytes(&old) {
+        if same_but_for_times(&stored_form(&new), &stored_form(&old)) {
             return Ok(Plan::Same(warnings));
         }
         Ok(Plan::Put(new, warnings))
+    }
+
+    /// The wanted object with the record of who owns what, free of unknown fields and with its defaults.
+    fn wanted(
+        &self,
+        target: &Target<'_>,
+        part: Part,
+        options: &WriteOptions,
+        old: &Value,
+        wanted: Wanted<'_>,
+    ) -> Result<(Value, Vec<String>), Status> {
+        let fields = self.fields(target.kind);
+        let write = options.write(target, part);
+        let (mut new, warnings) = match wanted {
+            Wanted::Edited(modify) => {
+                let mut new = modify(old)?;
+                let warnings = self.tidy(target, &mut new, options)?;
+                (new, warnings)
+            }
+            Wanted::Applied(config) => {
+                let mut new = fields.apply(&target.resource.complete(old.clone()), &config, &write)?;
+                self.tidy_applied(target, &mut new)?;
+                (new, Vec::new())
+            }
+        };
+        if target.resource.access == Access::Filtered {
+            metadata::keep_own_finalizers(&mut new, Some(old));
+        }
+        if let Wanted::Edited(_) = wanted {
+            fields.update(old, &mut new, &write);
+        }
+        Ok((new, warnings))
     }
 
     /// The transaction that stores `value` over `current`, claims included.

@@ -15,6 +15,7 @@ use bulward::config::{Apiserver, Authentication, Authorization, Certificate, Clu
 use bulward::groups;
 use bulward::http::listener::Limits;
 use bulward::http::shutdown::Shutdown;
+use bulward::rest::resource::Registry;
 use bulward::server;
 use bulward::storage::Storage;
 use tempfile::TempDir;
@@ -67,6 +68,14 @@ impl InProcess {
 
     /// As [`InProcess::start`], with settings.
     pub(crate) async fn with(storage: Arc<dyn Storage>, settings: Settings) -> Self {
+        let registry = groups::registry(&groups::Options {
+            reserved_names: settings.reserved_names.clone(),
+        });
+        Self::serving(storage, settings, registry).await
+    }
+
+    /// As [`InProcess::with`], for other API groups than the program's own.
+    pub(crate) async fn serving(storage: Arc<dyn Storage>, settings: Settings, registry: Registry) -> Self {
         install_tls_provider();
         let folder = guardian::temporary("server");
         let path = |name: &str| folder.path().join(name);
@@ -108,11 +117,8 @@ impl InProcess {
             },
             authorization: Authorization::Development,
             unfiltered_users: settings.unfiltered_users,
-            reserved_names: settings.reserved_names.clone(),
-        };
-        let registry = groups::registry(&groups::Options {
             reserved_names: settings.reserved_names,
-        });
+        };
         let shutdown = Shutdown::new();
         let serving = server::serve(config, registry, storage.clone(), listener, shutdown.clone());
         let server = Self {

@@ -1,0 +1,320 @@
+//! Server-side apply and the record of who owns which field.
+//!
+//! Ported from k8s.io/apimachinery pkg/util/managedfields and sigs.k8s.io/structured-merge-diff v6. What differs:
+//! - one schema serves all views and versions of a kind, so that nothing is converted between them;
+//! - whole numbers in an applied configuration keep their precision, where Go makes them floats;
+//! - conflicts are told in the order of their managers, where Go's order is random;
+//! - a write through `/status` resets every other top-level field, where Go knows `spec` and `metadata` alone.
+
+pub mod compare;
+mod last_applied;
+pub mod managed;
+pub mod merge;
+pub mod path;
+mod reconcile;
+mod scalar;
+pub mod set;
+pub mod shape;
+pub mod typed;
+pub mod updater;
+
+use serde_json::{Value, json};
+
+use self::managed::{Managed, Owned, Writer};
+use self::set::Set;
+use self::shape::{Shape, ShapeRef};
+use self::updater::{Conflict, Failure, Updater};
+use crate::wire::meta;
+use crate::wire::names::GroupVersion;
+use crate::wire::schema::Schema;
+use crate::wire::status::{Cause, Details, Status};
+
+/// How many updaters an object remembers one by one.
+const UPDATERS: usize = 10;
+/// What never belongs to anybody.
+const NOBODYS: [&[&str]; 12] = [
+    &["apiVersion"],
+    &["kind"],
+    &["metadata"],
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["metadata", "creationTimestamp"],
+    &["metadata", "selfLink"],
+    &["metadata", "uid"],
+    &["metadata", "clusterName"],
+    &["metadata", "generation"],
+    &["metadata", "managedFields"],
+    &["metadata", "resourceVersion"],
+];
+
+/// The field manager of one kind.
+#[derive(Debug)]
+pub struct FieldManager {
+    shape: Shape,
+    nobodys: Set,
+    /// What a write of the object cannot change.
+    reset_main: Set,
+    /// What a write of the status cannot change.
+    reset_status: Set,
+}
+
+/// Who writes, through what.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The manager's name; empty for an unknown one.
+    pub manager: &'a str,
+    /// The view's group and version.
+    pub group_version: &'a GroupVersion,
+    /// The kind.
+    pub kind: &'a str,
+    /// Whether through `/status`.
+    pub status: bool,
+}
+
+/// A configuration to apply: complete with `apiVersion`, `kind` and name.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration<'a> {
+    /// The fields that the manager wants.
+    pub object: &'a Value,
+    /// Whether to take fields from other managers.
+    pub force: bool,
+}
+
+impl Write<'_> {
+    fn writer(&self, applied: bool) -> Writer {
+        Writer {
+            name: if self.manager.is_empty() {
+                "unknown"
+            } else {
+                self.manager
+            }
+            .to_owned(),
+            applied,
+            api_version: if applied {
+                String::new()
+            } else {
+                self.group_version.to_string()
+            },
+            subresource: if self.status { "status" } else { "" }.to_owned(),
+        }
+    }
+}
+
+impl FieldManager {
+    /// The field manager of a kind; `schema` is without `apiVersion`, `kind` and `metadata`.
+    pub fn new(schema: &Schema) -> Self {
+        let others = schema.properties().map(|(name, _)| name);
+        let others = others.filter(|name| *name != "status").chain(["metadata", "spec"]);
+        let others: Vec<[&str; 1]> = others.map(|name| [name]).collect();
+        let others: Vec<&[&str]> = others.iter().map(<[&str; 1]>::as_slice).collect();
+        Self {
+            shape: Shape::of_object(schema),
+            nobodys: Set::of_fields(&NOBODYS),
+            reset_main: Set::of_fields(&[&["status"]]),
+            reset_status: Set::of_fields(&others),
+        }
+    }
+
+    fn updater(&self, status: bool) -> Updater<'_> {
+        Updater {
+            shape: ShapeRef::Own(&self.shape),
+            reset: if status { &self.reset_status } else { &self.reset_main },
+        }
+    }
+
+    /// Records in `new` what changed since `live`, which is null for a new object. Never fails: where the values fit no
+    /// schema, which validation refuses later, nobody owns anything.
+    pub fn update(&self, live: &Value, new: &mut Value, write: &Write<'_>) {
+        let managed = if write.status {
+            Managed::decode(live).unwrap_or_default()
+        } else if managed::asks_for_reset(new) {
+            Managed::default()
+        } else {
+            let given = Managed::decode(new).ok().filter(|given| !given.is_empty());
+            given.unwrap_or_else(|| Managed::decode(live).unwrap_or_default())
+        };
+        meta::set(new, "managedFields", Value::Null);
+        // An object that nobody tracked since its creation is tracked from the first apply on.
+        if managed.is_empty() && !live.is_null() {
+            return;
+        }
+        if let Ok(managed) = self.record(live, new, managed, write) {
+            managed.encode(new);
+        }
+    }
+
+    fn record(&self, live: &Value, new: &Value, mut managed: Managed, write: &Write<'_>) -> Result<Managed, String> {
+        let shape = ShapeRef::Own(&self.shape);
+        let empty = json!({});
+        let live = if live.is_null() { &empty } else { live };
+        for value in [live, new] {
+            let errors = typed::validate(shape, value, true);
+            if !errors.is_empty() {
+                return Err(typed::error_text(&errors));
+            }
+        }
+        let set = self.updater(write.status).update(live, new, &mut managed)?;
+        let fields = set.difference(&self.nobodys);
+        if !fields.is_empty() {
+            let writer = write.writer(false);
+            let before = managed.remove(&writer).map(|owned| owned.fields).unwrap_or_default();
+            managed.insert(Owned {
+                writer,
+                api_version: write.group_version.to_string(),
+                time: Some(meta::now()),
+                fields: fields.union(&before),
+            });
+        }
+        managed.cap_updaters(UPDATERS);
+        Ok(managed)
+    }
+
+    /// The object after an apply. `live` is complete, or has `apiVersion` and `kind` alone where the object is new.
+    ///
+    /// # Errors
+    /// 409 for conflicts, 400 and 500 for configurations that are none of this kind.
+    pub fn apply(&self, live: &Value, config: &Configuration<'_>, write: &Write<'_>) -> Result<Value, Status> {
+        let managed = Managed::decode(live).map_err(|why| failed(format!("failed to decode managed fields: {why}")))?;
+        let mut new = match self.try_apply(live, config, write, managed.clone()) {
+            Err(Failure::Conflicts(conflicts)) if write.manager == "kubectl" => {
+                let own = self.owned_by_client_side_apply(live, write);
+                let left = conflicts
+                    .into_iter()
+                    .filter(|one| !own.as_ref().is_some_and(|own| own.has_path(&one.path)));
+                let left: Vec<Conflict> = left.collect();
+                if left.is_empty() {
+                    let forced = Configuration { force: true, ..*config };
+                    self.try_apply(live, &forced, write, managed)
+                } else {
+                    Err(Failure::Conflicts(left))
+                }
+            }
+            result => result,
+        }
+        .map_err(|failure| match failure {
+            Failure::Conflicts(conflicts) => conflict(&conflicts),
+            Failure::Schema(why) => failed(why),
+        })?;
+        if write.manager == "kubectl" {
+            last_applied::refresh(&mut new, config.object);
+        }
+        Ok(new)
+    }
+
+    fn try_apply(
+        &self,
+        live: &Value,
+        config: &Configuration<'_>,
+        write: &Write<'_>,
+        mut managed: Managed,
+    ) -> Result<Value, Failure> {
+        let shape = ShapeRef::Own(&self.shape);
+        if managed.is_empty() {
+            let before = Write {
+                manager: "before-first-apply",
+                ..*write
+            };
+            let empty = json!({"apiVersion": live["apiVersion"], "kind": live["kind"]});
+            managed = self.record(&empty, live, managed, &before).map_err(Failure::Schema)?;
+        }
+        let errors = typed::validate(shape, config.object, false);
+        if !errors.is_empty() {
+            let name = format!("{}/{}", meta::namespace(config.object), meta::name(config.object));
+            let what = format!("{name}; {}, Kind={}", write.group_version, write.kind);
+            let why = typed::error_text(&errors);
+            return Err(Failure::Schema(format!(
+                "failed to create typed patch object ({what}): {why}"
+            )));
+        }
+        let writer = write.writer(true);
+        let own = Owned {
+            time: managed.get(&writer).and_then(|own| own.time.clone()),
+            writer: writer.clone(),
+            api_version: write.group_version.to_string(),
+            fields: Set::default(),
+        };
+        let updater = self.updater(write.status);
+        let new = updater.apply(live, config.object, &mut managed, own, config.force)?;
+        if let Some(mut own) = managed.remove(&writer) {
+            own.fields = own.fields.difference(&self.nobodys);
+            if new.is_some() {
+                own.time = Some(meta::now());
+            }
+            if !own.fields.is_empty() {
+                managed.insert(own);
+            }
+        }
+        let mut new = new.unwrap_or_else(|| live.clone());
+        managed.encode(&mut new);
+        Ok(new)
+    }
+
+    /// What `kubectl apply` last applied by itself and nobody changed since.
+    fn owned_by_client_side_apply(&self, live: &Value, write: &Write<'_>) -> Option<Set> {
+        let shape = ShapeRef::Own(&self.shape);
+        let applied = last_applied::configuration(live, write.group_version)?;
+        let valid = |value| typed::validate(shape, value, false).is_empty();
+        if !valid(live) || !valid(&applied) {
+            return None;
+        }
+        let since = compare::Comparison::of(shape, &applied, live).ok()?;
+        let changed = since.modified.union(&since.added).union(&since.removed);
+        Some(typed::field_set(shape, &applied).difference(&changed))
+    }
+}
+
+/// Whether two objects differ in the times of managed fields at most.
+pub fn same_but_for_times(new: &Value, old: &Value) -> bool {
+    let timeless = |object: &Value| {
+        let mut object = object.clone();
+        let entries = meta::metadata_mut(&mut object)
+            .get_mut("managedFields")
+            .and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+            entry.remove("time");
+        }
+        object
+    };
+    timeless(new) == timeless(old)
+}
+
+/// 500 without a reason, as the Go server answers errors that it does not expect.
+fn failed(why: String) -> Status {
+    Status::new(500, "", why)
+}
+
+/// 409 (k8s.io/apimachinery pkg/util/managedfields/internal/conflict.go).
+fn conflict(conflicts: &[Conflict]) -> Status {
+    let path = |conflict: &Conflict| conflict.path.iter().map(ToString::to_string).collect::<String>();
+    let causes = conflicts.iter().map(|one| Cause {
+        reason: "FieldManagerConflict".to_owned(),
+        message: format!("conflict with {}", one.writer.describe()),
+        field: path(one),
+    });
+    let message = match conflicts {
+        [only] => format!(
+            "Apply failed with 1 conflict: conflict with {}: {}",
+            only.writer.describe(),
+            path(only)
+        ),
+        all => {
+            let mut lines = Vec::new();
+            let mut last = None;
+            for one in all {
+                if last != Some(&one.writer) {
+                    lines.push(format!("conflicts with {}:", one.writer.describe()));
+                    last = Some(&one.writer);
+                }
+                lines.push(format!("- {}", path(one)));
+            }
+            format!("Apply failed with {} conflicts: {}", all.len(), lines.join("\n"))
+        }
+    };
+    Status::new(409, "Conflict", message).with_details(Details {
+        causes: causes.collect(),
+        ..Details::default()
+    })
+}
+
+#[cfg(test)]
+mod tests;
