@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
+
+use crate::harness::programs;
 
 /// Certificate files of a cluster that speaks TLS and demands client certificates.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(crate) struct EtcdProcess {
     members: Vec<Member>,
     tls: Option<Tls>,
     directory: TempDir,
+    etcd: PathBuf,
+    etcdctl: PathBuf,
 }
 
 #[derive(Debug)]
@@ -45,12 +49,16 @@ impl EtcdProcess {
 
     /// Starts `size` members and waits until all of them serve.
     pub(crate) async fn cluster(size: usize, tls: Option<Tls>) -> Self {
+        let find = async |name| programs::find(name).await.unwrap_or_else(|why| panic!("{name}: {why}"));
+        let (etcd, etcdctl) = (find("etcd").await, find("etcdctl").await);
         // A free port may be taken by somebody else before etcd gets it: then others are tried.
         for _ in 0..5 {
             let mut cluster = Self {
                 members: (0..size).map(|_| Member::new()).collect(),
                 tls: tls.clone(),
                 directory: TempDir::new().expect("a temporary directory"),
+                etcd: etcd.clone(),
+                etcdctl: etcdctl.clone(),
             };
             for index in 0..size {
                 cluster.spawn(index);
@@ -90,7 +98,7 @@ impl EtcdProcess {
 
     /// Runs etcdctl against the first member; the output.
     pub(crate) fn ctl(&self, args: &[&str]) -> String {
-        let mut command = Command::new(binary("etcdctl"));
+        let mut command = Command::new(&self.etcdctl);
         command.arg("--endpoints").arg(&self.endpoints()[0]).args(args);
         if let Some(tls) = &self.tls {
             command
@@ -127,7 +135,7 @@ impl EtcdProcess {
             .append(true)
             .open(self.log_file(index))
             .expect("a log file");
-        let mut command = Command::new(binary("etcd"));
+        let mut command = Command::new(&self.etcd);
         command
             .args(["--name", &format!("m{index}")])
             .arg("--data-dir")
@@ -220,17 +228,4 @@ impl Member {
         };
         ask().is_ok_and(|answer| answer.contains(r#""health":"true""#))
     }
-}
-
-/// `$KUBEBUILDER_ASSETS`, or what tests/controlplane/build.sh builds.
-fn binary(name: &str) -> PathBuf {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/controlplane/bin");
-    let folder = std::env::var_os("KUBEBUILDER_ASSETS").map_or(built, PathBuf::from);
-    let path = folder.join(name);
-    assert!(
-        path.exists(),
-        "{} is missing; run tests/controlplane/build.sh",
-        path.display()
-    );
-    path
 }
