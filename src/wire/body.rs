@@ -7,6 +7,7 @@ mod yaml;
 
 use serde_json::Value;
 
+use super::json;
 use super::names::{GroupKind, GroupVersion};
 use super::negotiate::{Format, request_format};
 use super::status::Status;
@@ -141,7 +142,7 @@ fn interpret(media: MediaType, bytes: &[u8]) -> Result<Decoded, String> {
         Value::Object(map) => {
             for key in ["apiVersion", "kind"] {
                 if let Some(other) = map.get(key).filter(|value| !value.is_string() && !value.is_null()) {
-                    let kind = value::kind(other);
+                    let kind = json::kind(other);
                     return Err(format!(
                         "{opening}: json: cannot unmarshal {kind} into Go struct field .{key} of type string"
                     ));
@@ -156,7 +157,7 @@ fn interpret(media: MediaType, bytes: &[u8]) -> Result<Decoded, String> {
         other => {
             return Err(format!(
                 "{opening}: json: cannot unmarshal {} into Go value of type {TARGET}",
-                value::kind(other)
+                json::kind(other)
             ));
         }
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 /// Serializes `value` compactly with Go's escapes.
@@ -29,6 +30,18 @@ pub fn to_vec_pretty<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
         .serialize(&mut serializer)
         .expect("a value with string keys always serializes into memory");
     out
+}
+
+/// What Go calls the type of a JSON value.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 /// Go's `encoding/json` escapes characters that HTML or JavaScript would interpret (its default `SetEscapeHTML(true)`).

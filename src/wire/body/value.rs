@@ -24,18 +24,6 @@ pub(super) fn read<'de, D: Deserializer<'de>>(reader: D, duplicates: &mut Vec<St
     Node(&mut state).deserialize(reader)
 }
 
-/// What Go calls the type of a JSON value.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 struct State<'a> {
     path: String,
     depth: usize,

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::time::{parse_time, rfc3339};
+use crate::wire::json;
 
 /// The type of a field of ObjectMeta.
 enum Shape {
@@ -84,7 +85,7 @@ pub fn coerce(object: &mut Value) -> Result<Vec<String>, String> {
         Value::Null => *metadata = Value::Object(Map::new()),
         Value::Object(map) => shape_struct(map, OBJECT_META, &mut place, &mut unknown)?,
         other => {
-            let kind = json_kind(other);
+            let kind = json::kind(other);
             return Err(format!(
                 "json: cannot unmarshal {kind} into Go value of type v1.ObjectMeta"
             ));
@@ -102,7 +103,7 @@ struct Place {
 
 impl Place {
     fn mismatch(&self, value: &Value, wanted: &str) -> String {
-        let (kind, structure, path) = (json_kind(value), self.structure, &self.go_path);
+        let (kind, structure, path) = (json::kind(value), self.structure, &self.go_path);
         format!("json: cannot unmarshal {kind} into Go struct field {structure}.{path} of type {wanted}")
     }
 }
@@ -167,7 +168,7 @@ fn shape_value(value: &mut Value, shape: &Shape, place: &mut Place, unknown: &mu
         },
         Shape::Time => {
             let Value::String(text) = &*value else {
-                let kind = json_kind(value);
+                let kind = json::kind(value);
                 return Err(format!("json: cannot unmarshal {kind} into Go value of type string"));
             };
             let time = parse_time(text).ok_or_else(|| {
@@ -237,16 +238,5 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(map) => map.is_empty(),
         Value::Number(number) => number.as_i64() == Some(0),
         Value::Null | Value::Bool(_) => false,
-    }
-}
-
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::write::validate_dry_run;
 use super::{Query, refuse};
+use crate::wire::json;
 use crate::wire::quote::go_quote;
 use crate::wire::status::Status;
 use crate::wire::validation::FieldError;
@@ -80,7 +81,7 @@ impl DeleteOptions {
     /// 400 for a body that is something else, 422 for a combination that makes no sense.
     pub fn from_body(body: &Value) -> Result<Self, Status> {
         let Value::Object(body) = body else {
-            let kind = json_kind(body);
+            let kind = json::kind(body);
             return Err(unreadable(format!(
                 "cannot unmarshal {kind} into Go value of type v1.DeleteOptions"
             )));
@@ -181,7 +182,7 @@ fn text(object: &Map<String, Value>, key: &str, path: &str) -> Result<Option<Str
 }
 
 fn mismatch(value: &Value, path: &str, wanted: &str) -> Status {
-    let kind = json_kind(value);
+    let kind = json::kind(value);
     unreadable(format!(
         "cannot unmarshal {kind} into Go struct field {path} of type {wanted}"
     ))
@@ -189,15 +190,4 @@ fn mismatch(value: &Value, path: &str, wanted: &str) -> Status {
 
 fn unreadable(why: String) -> Status {
     Status::bad_request(format!("json: {why}"))
-}
-
-fn json_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
