@@ -9,7 +9,8 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here"
 shift || true
-[ $# -gt 0 ] || set -- etcd etcdctl kubectl kube-apiserver kube-controller-manager sample-apiserver informer
+# Our own programs are the folders here; one that has a go.mod of its own keeps its dependencies apart from Kubernetes'.
+[ $# -gt 0 ] || set -- etcd etcdctl kubectl kube-apiserver kube-controller-manager sample-apiserver $(ls -d -- */ | tr -d /)
 
 # Without these, a binary built from the module cache would call itself v0.0.0-master.
 component=k8s.io/component-base/version
@@ -21,12 +22,19 @@ for name in "$@"; do
     etcdctl) package=go.etcd.io/etcd/etcdctl/v3 ;;
     kubectl | kube-apiserver | kube-controller-manager) package=k8s.io/kubernetes/cmd/$name ;;
     sample-apiserver) package=k8s.io/sample-apiserver ;;
-    informer) package=./informer ;;
     *)
-        echo "build.sh: no program is called $name" >&2
-        exit 2
+        if [ ! -f "$name/main.go" ]; then
+            echo "build.sh: no program is called $name" >&2
+            exit 2
+        fi
+        package=./$name
         ;;
     esac
+    module=.
+    if [ -f "$name/go.mod" ]; then
+        module=$name
+        package=.
+    fi
     echo "building $name" >&2
-    go build -ldflags="-s -w $version" -o "$out/$name" "$package"
+    (cd "$module" && go build -ldflags="-s -w $version" -o "$out/$name" "$package")
 done

@@ -68,14 +68,20 @@ fn build(name: &str) -> Result<PathBuf, String> {
 
 /// What a program is built from, so that a new version in go.mod is not hidden by an old binary.
 fn fingerprint(name: &str) -> Result<String, String> {
-    let mut files = vec!["go.mod", "go.sum", "build.sh"];
-    if name == "informer" {
-        files.push("informer/main.go");
+    let sources = Path::new(SOURCES);
+    let mut files = vec![sources.join("build.sh")];
+    let own = sources.join(name);
+    if own.is_dir() {
+        let entries = fs::read_dir(&own).map_err(|e| format!("read {}: {e}", own.display()))?;
+        files.extend(entries.filter_map(Result::ok).map(|entry| entry.path()));
     }
+    if !own.join("go.mod").is_file() {
+        files.extend(["go.mod", "go.sum"].map(|file| sources.join(file)));
+    }
+    files.sort();
     let mut hash = Sha256::new();
-    for file in files {
-        let path = Path::new(SOURCES).join(file);
-        hash.update(fs::read(&path).map_err(|e| format!("read {}: {e}", path.display()))?);
+    for path in files.iter().filter(|path| path.is_file()) {
+        hash.update(fs::read(path).map_err(|e| format!("read {}: {e}", path.display()))?);
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
