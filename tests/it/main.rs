@@ -13,3 +13,4 @@ mod storage;
 mod tidy;
 mod verbs;
 mod visibility;
+mod wardle;
