@@ -11,7 +11,7 @@ mod last_applied;
 pub mod managed;
 pub mod merge;
 pub mod path;
-mod reconcile;
+pub mod reconcile;
 mod scalar;
 pub mod set;
 pub mod shape;
@@ -81,6 +81,12 @@ pub struct Configuration<'a> {
 }
 
 impl Write<'_> {
+    /// An object in an error's text.
+    fn about(&self, object: &Value) -> String {
+        let (namespace, name) = (meta::namespace(object), meta::name(object));
+        format!("{namespace}/{name}; {}, Kind={}", self.group_version, self.kind)
+    }
+
     fn writer(&self, applied: bool) -> Writer {
         Writer {
             name: if self.manager.is_empty() {
@@ -122,6 +128,14 @@ impl FieldManager {
         }
     }
 
+    fn valid(&self, value: &Value, duplicates: bool) -> Result<(), String> {
+        let errors = typed::validate(ShapeRef::Own(&self.shape), value, duplicates);
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(typed::error_text(&errors))
+    }
+
     /// Records in `new` what changed since `live`, which is null for a new object. Never fails: where the values fit no
     /// schema, which validation refuses later, nobody owns anything.
     pub fn update(&self, live: &Value, new: &mut Value, write: &Write<'_>) {
@@ -144,16 +158,20 @@ impl FieldManager {
     }
 
     fn record(&self, live: &Value, new: &Value, mut managed: Managed, write: &Write<'_>) -> Result<Managed, String> {
-        let shape = ShapeRef::Own(&self.shape);
         let empty = json!({});
         let live = if live.is_null() { &empty } else { live };
-        for value in [live, new] {
-            let errors = typed::validate(shape, value, true);
-            if !errors.is_empty() {
-                return Err(typed::error_text(&errors));
-            }
+        for (which, value) in [("new", new), ("live", live)] {
+            self.valid(value, true).map_err(|why| {
+                format!(
+                    "failed to convert {which} object ({}) to smd typed: {why}",
+                    write.about(value)
+                )
+            })?;
         }
-        let set = self.updater(write.status).update(live, new, &mut managed)?;
+        let set = self
+            .updater(write.status)
+            .update(live, new, &mut managed)
+            .map_err(|why| format!("failed to update ManagedFields ({}): {why}", write.about(new)))?;
         let fields = set.difference(&self.nobodys);
         if !fields.is_empty() {
             let writer = write.writer(false);
@@ -208,23 +226,21 @@ impl FieldManager {
         write: &Write<'_>,
         mut managed: Managed,
     ) -> Result<Value, Failure> {
-        let shape = ShapeRef::Own(&self.shape);
         if managed.is_empty() {
             let before = Write {
                 manager: "before-first-apply",
                 ..*write
             };
             let empty = json!({"apiVersion": live["apiVersion"], "kind": live["kind"]});
-            managed = self.record(&empty, live, managed, &before).map_err(Failure::Schema)?;
+            managed = self
+                .record(&empty, live, managed, &before)
+                .map_err(|why| Failure::Schema(format!("failed to create manager for existing fields: {why}")))?;
         }
-        let errors = typed::validate(shape, config.object, false);
-        if !errors.is_empty() {
-            let name = format!("{}/{}", meta::namespace(config.object), meta::name(config.object));
-            let what = format!("{name}; {}, Kind={}", write.group_version, write.kind);
-            let why = typed::error_text(&errors);
-            return Err(Failure::Schema(format!(
-                "failed to create typed patch object ({what}): {why}"
-            )));
+        for (which, value, duplicates) in [("patch", config.object, false), ("live", live, true)] {
+            self.valid(value, duplicates).map_err(|why| {
+                let about = write.about(value);
+                Failure::Schema(format!("failed to create typed {which} object ({about}): {why}"))
+            })?;
         }
         let writer = write.writer(true);
         let own = Owned {
@@ -253,10 +269,8 @@ impl FieldManager {
     fn owned_by_client_side_apply(&self, live: &Value, write: &Write<'_>) -> Option<Set> {
         let shape = ShapeRef::Own(&self.shape);
         let applied = last_applied::configuration(live, write.group_version)?;
-        let valid = |value| typed::validate(shape, value, false).is_empty();
-        if !valid(live) || !valid(&applied) {
-            return None;
-        }
+        self.valid(live, false).ok()?;
+        self.valid(&applied, false).ok()?;
         let since = compare::Comparison::of(shape, &applied, live).ok()?;
         let changed = since.modified.union(&since.added).union(&since.removed);
         Some(typed::field_set(shape, &applied).difference(&changed))

@@ -59,6 +59,18 @@ impl<F: Formatter> Formatter for GoEscapes<F> {
         writer.write_all(rest.as_bytes())
     }
 
+    /// Go writes the shortest text, without a fraction where there is none, and an exponent far from 1 alone.
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        let size = value.abs();
+        if size == 0.0 || (1e-6..1e21).contains(&size) {
+            write!(writer, "{value}")
+        } else if size < 1.0 {
+            write!(writer, "{value:e}")
+        } else {
+            write!(writer, "{}", format!("{value:e}").replace('e', "e+"))
+        }
+    }
+
     fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.0.begin_array(writer)
     }
@@ -106,6 +118,22 @@ mod tests {
     fn escapes_as_go_does() {
         let text = String::from_utf8(to_vec(&json!({"b": "<a & b>\u{2028}", "a": "é\"\n"}))).expect("utf-8");
         assert_eq!(text, r#"{"a":"é\"\n","b":"\u003ca \u0026 b\u003e\u2028"}"#);
+    }
+
+    #[test]
+    fn floats_are_written_as_go_writes_them() {
+        for (value, text) in [
+            (1.0, "1"),
+            (0.5, "0.5"),
+            (-2.0, "-2"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (1.5e300, "1.5e+300"),
+            (1e-6, "0.000001"),
+            (1.5e-7, "1.5e-7"),
+        ] {
+            assert_eq!(String::from_utf8(to_vec(&json!(value))).expect("utf-8"), text);
+        }
     }
 
     #[test]

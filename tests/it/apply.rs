@@ -1,4 +1,5 @@
 //! Server-side apply and the record of who owns which field.
 
+mod judge;
 mod oracle;
 mod verbs;

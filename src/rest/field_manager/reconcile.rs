@@ -6,7 +6,7 @@ use super::set::Set;
 use super::shape::{Shape, ShapeRef};
 
 /// The set for today's type.
-pub(super) fn reconcile(shape: ShapeRef<'_>, fields: &Set) -> Set {
+pub fn reconcile(shape: ShapeRef<'_>, fields: &Set) -> Set {
     let mut whole = Set::default();
     walk(shape, fields, &mut Vec::new(), &mut whole);
     if whole.is_empty() {

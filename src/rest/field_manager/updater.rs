@@ -49,7 +49,7 @@ impl Updater<'_> {
     /// A value does not fit the schema.
     pub fn update(&self, live: &Value, new: &Value, managed: &mut Managed) -> Result<Set, String> {
         self.reconcile(managed);
-        let all = Comparison::of(self.shape, live, new)?;
+        let all = compare(self.shape, live, new)?;
         let seen = all.without(self.reset);
         let taken = seen.modified.union(&seen.added).union(&seen.removed);
         managed.edit(|owned| Some(owned.fields.difference(&taken)));
@@ -69,7 +69,8 @@ impl Updater<'_> {
         force: bool,
     ) -> Result<Option<Value>, Failure> {
         self.reconcile(managed);
-        let merged = merge(self.shape, live, config).map_err(Failure::Schema)?;
+        let merged =
+            merge(self.shape, live, config).map_err(|why| Failure::Schema(format!("failed to merge config: {why}")))?;
         let last = managed.get(&own.writer).map(|own| own.fields.clone());
         let writer = own.writer.clone();
         managed.insert(Owned {
@@ -80,7 +81,7 @@ impl Updater<'_> {
             Some(last) => self.prune(&merged, &last, managed),
             None => merged,
         };
-        let changes = Comparison::of(self.shape, live, &new).map_err(Failure::Schema)?;
+        let changes = compare(self.shape, live, &new).map_err(Failure::Schema)?;
         let changes = changes.without(self.reset);
         let changed = changes.modified.union(&changes.added);
         let others = managed.iter().filter(|owned| owned.writer != writer);
@@ -117,4 +118,8 @@ impl Updater<'_> {
         let pruned_set = named(&field_set(self.shape, &pruned));
         without(merged, &merged_set.difference(&pruned_set).intersection(&named(last)))
     }
+}
+
+fn compare(shape: ShapeRef<'_>, live: &Value, new: &Value) -> Result<Comparison, String> {
+    Comparison::of(shape, live, new).map_err(|why| format!("failed to compare objects: {why}"))
 }
