@@ -25,7 +25,12 @@ pub async fn delete(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
                 role: call.store.role(&target, &object, &snapshot),
                 object: &object,
             };
-            encode::one(call, StatusCode::OK, &shown)
+            // Accepted is said to nobody but those who said in the old way that dependents are to go, too.
+            let code = match options.orphan_dependents {
+                Some(false) => StatusCode::ACCEPTED,
+                _ => StatusCode::OK,
+            };
+            encode::one(call, code, &shown)
         }
     }
 }

@@ -5,21 +5,26 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 use hyper::body::Incoming;
 
+use super::list::Listed;
 use super::{Call, delete, encode, list};
 use crate::http::body::Body;
-use crate::rest::store::read::Freshness;
 use crate::watchcache::Object;
 use crate::wire::status::Status;
 
 /// Deletes objects and answers with what they were before.
 pub async fn delete_collection(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
-    let selection = list::options(call)?;
-    selection.validate_list()?;
+    // Bad options are told before anything is looked for.
+    list::options(call)?.validate_list()?;
     let options = delete::options(call, headers, body).await?;
+    let Listed {
+        snapshot,
+        at,
+        objects,
+        page,
+    } = list::selected(call).await?;
     let target = call.target();
-    let snapshot = call.store.snapshot(Freshness::Latest).await?;
     let mut deleted: Vec<Arc<Object>> = Vec::new();
-    for object in call.store.select(&target, &selection, &snapshot) {
+    for object in objects {
         if target.filtered() && !object.facts.owned_by(&call.caller.subjects) {
             continue;
         }
@@ -31,10 +36,5 @@ pub async fn delete_collection(call: &Call<'_>, headers: &HeaderMap, body: Incom
             Err(status) => return Err(status),
         }
     }
-    encode::list(
-        call,
-        snapshot.revision,
-        &encode::Page::default(),
-        &list::shown(call, &deleted, &snapshot),
-    )
+    encode::list(call, at, &page, &list::shown(call, &deleted, &snapshot))
 }

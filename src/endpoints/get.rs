@@ -10,6 +10,10 @@ use crate::wire::status::Status;
 
 /// Answers with the object.
 pub async fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
+    if call.query.flag("export") {
+        let text = "the export parameter, deprecated since v1.14, is no longer supported";
+        return Err(Status::bad_request(text));
+    }
     let revision = GetOptions::parse(call.query).revision()?;
     let target = call.target();
     let (object, snapshot) = call.store.get(&target, revision.into()).await?;

@@ -23,6 +23,20 @@ const EXPIRED: &str = "The provided continue parameter is too old to display a c
 
 /// Answers with everything that exists for the caller, or with one page of it.
 pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
+    let Listed {
+        snapshot,
+        at,
+        objects,
+        page,
+    } = selected(call).await?;
+    encode::list(call, at, &page, &shown(call, &objects, &snapshot))
+}
+
+/// What the query of a list asks for: everything, or one page.
+///
+/// # Errors
+/// 400 and 422 for options that cannot be, 410 for a revision that is gone.
+pub async fn selected(call: &Call<'_>) -> Result<Listed, Status> {
     let options = options(call)?;
     options.validate_list()?;
     let target = call.target();
@@ -46,12 +60,29 @@ pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
         };
         page.token = Some(call.store.sealer().seal(&position, &scope(&target)).await?);
     }
-    encode::list(call, at, &page, &shown(call, &objects, &snapshot))
+    Ok(Listed {
+        snapshot,
+        at,
+        objects,
+        page,
+    })
 }
 
-type Listed = (Arc<Snapshot>, Revision, Vec<Arc<Object>>);
+/// Objects at a revision.
+pub struct Listed {
+    /// As new as what is told of the past demands.
+    pub snapshot: Arc<Snapshot>,
+    /// The list's revision.
+    pub at: Revision,
+    /// What is visible and selected.
+    pub objects: Vec<Arc<Object>>,
+    /// What the list says about its rest.
+    pub page: Page,
+}
 
-async fn first(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> {
+type Found = (Arc<Snapshot>, Revision, Vec<Arc<Object>>);
+
+async fn first(call: &Call<'_>, options: &ListOptions) -> Result<Found, Status> {
     let revision = options.revision()?;
     let target = call.target();
     // With a limit and no match, a revision has always meant exactly that one.
@@ -85,7 +116,7 @@ async fn past(call: &Call<'_>, revision: Revision) -> Result<Arc<Snapshot>, Stat
     call.store.snapshot(Freshness::NotOlderThan(revision)).await
 }
 
-async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Listed, Status> {
+async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Found, Status> {
     if !matches!(options.resource_version.as_str(), "" | "0") {
         let text = "specifying resource version is not allowed when using continue";
         return Err(Status::bad_request(text));

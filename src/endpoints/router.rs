@@ -18,7 +18,9 @@ use crate::rest::resource::{Access, Registry};
 use crate::rest::store::Store;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::wire::negotiate;
+use crate::wire::quote::go_quote;
 use crate::wire::status::Status;
+use crate::wire::validation::names::path_segment;
 
 /// Everything that is served.
 pub struct Router {
@@ -129,6 +131,12 @@ impl Router {
         let misplaced = in_namespace != namespaced && (!namespaced || info.named_by_path);
         if misplaced || info.overlong || !(info.subresource.is_empty() || status) {
             return Err(Status::unknown_path());
+        }
+        if info.named_by_path
+            && let [_, ..] = path_segment(&info.name).as_slice()
+        {
+            let (name, why) = (go_quote(&info.name), path_segment(&info.name).join(";"));
+            return Err(Status::bad_request(format!("Name parameter invalid: {name}: {why}")));
         }
         let kind = self.store.kind_id(&resource.stored.plural);
         let kind = kind.ok_or_else(|| Status::internal("a resource without a stored kind"))?;

@@ -30,14 +30,22 @@ pub fn born(object: &mut Value) {
     meta::set(object, "generation", 1);
 }
 
-/// Carries system fields over from the stored object; a given uid is kept, so that it can be compared.
+/// Carries system fields over from the stored object. What a client may not change and says all the same is kept, so that
+/// validation can refuse it: another uid, the deletion of an object that lives, another grace period.
 pub fn carry_over(new: &mut Value, old: &Value) {
     for field in SYSTEM {
-        if field == "uid" && !meta::uid(new).is_empty() {
-            continue;
+        let (given, stored) = (meta::metadata(new).get(field), meta::metadata(old).get(field));
+        let given = given.is_some_and(|value| !value.is_null());
+        let kept = match field {
+            "uid" => !meta::uid(new).is_empty(),
+            "deletionTimestamp" => given && stored.is_none(),
+            "deletionGracePeriodSeconds" => given,
+            _ => false,
+        };
+        if !kept {
+            let value = stored.cloned().unwrap_or_default();
+            meta::set(new, field, value);
         }
-        let value = meta::metadata(old).get(field).cloned().unwrap_or_default();
-        meta::set(new, field, value);
     }
 }
 
@@ -90,14 +98,19 @@ pub fn deletion_finalizers(
         (None, None) => present.contains(&FINALIZER_FOREGROUND),
     };
     let others = present
-        .into_iter()
-        .filter(|one| !matches!(*one, FINALIZER_ORPHAN | FINALIZER_FOREGROUND));
-    let mut finalizers: Vec<String> = others.map(str::to_owned).collect();
+        .iter()
+        .filter(|one| !matches!(**one, FINALIZER_ORPHAN | FINALIZER_FOREGROUND));
+    let mut finalizers: Vec<String> = others.map(ToString::to_string).collect();
     if orphan {
         finalizers.push(FINALIZER_ORPHAN.to_owned());
     }
     if foreground {
         finalizers.push(FINALIZER_FOREGROUND.to_owned());
+    }
+    // the same ones stay in their order
+    let same = |one: &&str| finalizers.iter().any(|other| other == one);
+    if finalizers.len() == present.len() && present.iter().all(same) {
+        return present.into_iter().map(str::to_owned).collect();
     }
     finalizers
 }
@@ -144,5 +157,7 @@ mod tests {
         assert_eq!(policy(Some(Propagation::Foreground)), ["a.io/x", "foregroundDeletion"]);
         assert_eq!(policy(Some(Propagation::Orphan)), ["a.io/x", "orphan"]);
         assert_eq!(deletion_finalizers(&object, None, Some(false)), ["a.io/x"]);
+        let first = json!({"metadata": {"finalizers": ["orphan", "a.io/x"]}});
+        assert_eq!(deletion_finalizers(&first, None, Some(true)), ["orphan", "a.io/x"]);
     }
 }

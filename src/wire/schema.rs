@@ -123,12 +123,35 @@ impl Schema {
     /// ratcheting has it.
     pub fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         let mut errors = validate::validate(self, new, Some(old));
+        self.validate_changed_lists(new, old, &mut errors);
+        errors
+    }
+
+    /// What is wrong with an object whose status changed. The texts speak of the status as if nothing were around it, as
+    /// those of CustomResources do; the fields do not.
+    pub fn validate_status_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        let mut errors = match (self.property("status"), new.get("status")) {
+            (Some(schema), Some(status)) => {
+                validate::validate(schema, status, Some(old.get("status").unwrap_or(&Value::Null)))
+            }
+            _ => Vec::new(),
+        };
+        for error in &mut errors {
+            error.field = match error.field.as_str() {
+                validate::ROOT => "status".to_owned(),
+                field => format!("status.{field}"),
+            };
+        }
+        self.validate_changed_lists(new, old, &mut errors);
+        errors
+    }
+
+    fn validate_changed_lists(&self, new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         let mut before = Vec::new();
         lists::validate(self, old, "", &mut before);
         if before.is_empty() {
-            lists::validate(self, new, "", &mut errors);
+            lists::validate(self, new, "", errors);
         }
-        errors
     }
 
     /// The schema of a field that `properties` names.

@@ -23,7 +23,11 @@ pub fn project() -> Vec<Column> {
         format: "name",
         ..column(
             "Name",
-            "Name must be unique among all objects of the kind in the namespace or cluster.",
+            // Kubernetes' own words, as for every CustomResource
+            "Name must be unique within a namespace. Is required when creating resources, although some resources may \
+             allow a client to request the generation of an appropriate name automatically. Name is primarily intended \
+             for creation idempotence and configuration definition. Cannot be updated. More info: \
+             https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names",
             0,
             Cell::Name,
         )
@@ -42,7 +46,10 @@ pub fn project() -> Vec<Column> {
             0,
             Cell::Role,
         ),
-        column("Age", "Time since the object was created.", 0, Cell::Age),
+        Column {
+            kind: "date",
+            ..column("Age", "Time since the object was created.", 0, Cell::Age)
+        },
         column(
             "Namespace",
             "The namespace that belongs to the object.",
@@ -90,13 +97,17 @@ fn members(object: &Value) -> Value {
     subjects(&object["status"]["members"])
 }
 
+/// Nothing where there is nothing, as in the columns of a CustomResource.
 fn text(value: &Value) -> Value {
-    json!(value.as_str().unwrap_or_default())
+    value.as_str().map_or(Value::Null, Value::from)
 }
 
 /// `alice,group:devs,serviceaccount:ns/name`
 fn subjects(list: &Value) -> Value {
-    let subjects = list.as_array().into_iter().flatten().map(|subject| {
+    let Some(list) = list.as_array().filter(|list| !list.is_empty()) else {
+        return Value::Null;
+    };
+    let subjects = list.iter().map(|subject| {
         let field = |name: &str| subject[name].as_str().unwrap_or_default();
         match field("kind") {
             "User" => field("name").to_owned(),

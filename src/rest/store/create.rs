@@ -71,7 +71,21 @@ impl Store {
                 return Ok(written);
             }
         }
-        Err(taken(target, meta::name(&object), generate))
+        let mut status = taken(target, meta::name(&object), generate);
+        if self.leaves(target, meta::name(&object)).await? {
+            status.message.insert_str(0, "object is being deleted: ");
+        }
+        Err(status)
+    }
+
+    /// Whether the object that has a name is being deleted, for those to whom nothing is hidden.
+    async fn leaves(&self, target: &Target<'_>, name: &str) -> Result<bool, Status> {
+        if target.filtered() {
+            return Ok(false);
+        }
+        let snapshot = self.cache.fresh().await.map_err(super::stale)?;
+        let object = snapshot.get(target.kind, &target.named(target.namespace, name).key());
+        Ok(object.is_some_and(|object| metadata::deleting(&object.value())))
     }
 
     /// Stores the object unless its name is taken.

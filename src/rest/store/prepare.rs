@@ -43,8 +43,16 @@ impl Store {
         }
         let strategy = &stored.kind.strategy;
         let mut errors = object_meta(new, stored.kind.namespaced, |name, _| path_segment(name));
-        errors.extend(object_meta_update(new, old));
-        errors.extend(stored.schema.validate_update(&only(part, new), &only(part, old)));
+        let of_change = object_meta_update(new, old);
+        // once by the registry and once by the validator of CustomResources
+        errors.extend(of_change.iter().cloned());
+        errors.extend(of_change);
+        errors.extend(match part {
+            Part::Main => stored
+                .schema
+                .validate_update(&without_status(new), &without_status(old)),
+            Part::Status => stored.schema.validate_status_update(new, old),
+        });
         if errors.is_empty() {
             errors.extend(match part {
                 Part::Main => {
@@ -104,10 +112,10 @@ fn cannot_handle(target: &Target<'_>, problem: &str) -> String {
     format!("{kind} in version {version:?} cannot be handled as a {kind}: {problem}")
 }
 
-/// The object without the half that this write cannot change.
-fn only(part: Part, object: &Value) -> Value {
+/// The object without the half that a write to the rest cannot change.
+fn without_status(object: &Value) -> Value {
     let mut object = object.clone();
-    if let (Part::Main, Some(members)) = (part, object.as_object_mut()) {
+    if let Some(members) = object.as_object_mut() {
         members.remove("status");
     }
     object

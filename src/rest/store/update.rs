@@ -90,7 +90,14 @@ impl Store {
                 return Ok(written(self.complete(target, revision, &value)?, warnings));
             }
             match self.commit(ops).await {
-                Ok(revision) => return Ok(written(self.complete(target, revision, &value)?, warnings)),
+                Ok(revision) => {
+                    // An object that goes has no revision of its own any more: it is shown with its last one.
+                    let revision = match (meta::deletion_timestamp(&value), &current) {
+                        (Some(_), Some(current)) if meta::finalizers(&value).is_empty() => current.revision,
+                        _ => revision,
+                    };
+                    return Ok(written(self.complete(target, revision, &value)?, warnings));
+                }
                 Err(Lost::Race(entry)) => {
                     // Newer than the snapshot, which a refusal therefore must not rest upon.
                     current = entry.map(|entry| self.parse(&entry)).transpose()?;

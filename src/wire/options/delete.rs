@@ -80,8 +80,13 @@ impl DeleteOptions {
     /// # Errors
     /// 400 for a body that is something else, 422 for a combination that makes no sense.
     pub fn from_body(body: &Value) -> Result<Self, Status> {
-        let Value::Object(body) = body else {
-            let kind = json::kind(body);
+        let (nothing, kind) = (Map::new(), json::kind(body));
+        let body = if body.is_null() {
+            Some(&nothing)
+        } else {
+            body.as_object()
+        };
+        let Some(body) = body else {
             return Err(unreadable(format!(
                 "cannot unmarshal {kind} into Go value of type v1.DeleteOptions"
             )));

@@ -39,10 +39,13 @@ fn validate_at(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, 
     }
 }
 
+/// What an error calls the root.
+pub(super) const ROOT: &str = "<nil>";
+
 /// The path as the error names it: without the dot that leads in the root.
 fn name(path: &str) -> String {
     match path.strip_prefix('.').unwrap_or(path) {
-        "" => "<nil>".to_owned(),
+        "" => ROOT.to_owned(),
         path => path.to_owned(),
     }
 }

@@ -248,7 +248,10 @@ async fn deletions_wait_for_finalizers_and_keep_their_preconditions() {
         "the second deletion changes nothing"
     );
     let more = json!({"metadata": {"finalizers": ["example.com/wait", "example.com/more"]}});
-    alice.merge(&path, &more).await.invalid(&["metadata.finalizers"]);
+    alice
+        .merge(&path, &more)
+        .await
+        .invalid(&["metadata.finalizers", "metadata.finalizers"]);
     let last = alice
         .merge(&path, &json!({"metadata": {"finalizers": null}}))
         .await
