@@ -3,6 +3,8 @@
 //! Ported from k8s.io/apiserver pkg/registry/rest (meta.go, create.go, update.go, delete.go); the rule on finalizers under
 //! `bulward.io` is ours (visibility rule V15).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::wire::meta::{self, FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
@@ -58,14 +60,16 @@ pub fn next_generation(object: &mut Value) {
 /// Keeps finalizers under `bulward.io` as they are stored, whatever the write says (V15).
 pub fn keep_own_finalizers(new: &mut Value, old: Option<&Value>) {
     let stored: Vec<&str> = old.map(meta::finalizers).unwrap_or_default();
+    let known: HashSet<&str> = stored.iter().copied().collect();
     let wanted = meta::finalizers(new);
     let mut kept: Vec<String> = wanted
         .iter()
-        .filter(|one| !is_own(one) || stored.contains(one))
+        .filter(|one| !is_own(one) || known.contains(*one))
         .map(ToString::to_string)
         .collect();
+    let mut present: HashSet<&str> = wanted.iter().copied().collect();
     for one in stored.into_iter().filter(|one| is_own(one)) {
-        if !kept.iter().any(|kept| kept == one) {
+        if present.insert(one) {
             kept.push(one.to_owned());
         }
     }

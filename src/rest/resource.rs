@@ -248,7 +248,7 @@ pub fn schema_of<T: schemars::JsonSchema>() -> Value {
 }
 
 /// Removes what JSON Schema knows and Kubernetes' structural schemas do not: titles, and defaults that only mirror
-/// Rust's `Default`.
+/// Rust's `Default`. The lines of a doc comment become one: where they end says nothing.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -256,6 +256,10 @@ fn tidy(schema: &mut Value) {
             if is_schema {
                 members.remove("title");
                 members.remove("default");
+            }
+            if let Some(Value::String(description)) = members.get_mut("description") {
+                let paragraphs = description.split("\n\n").map(|lines| lines.replace('\n', " "));
+                *description = paragraphs.collect::<Vec<_>>().join("\n\n");
             }
             members.values_mut().for_each(tidy);
         }

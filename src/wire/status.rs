@@ -9,6 +9,10 @@ use serde_json::{Value, json};
 
 use super::names::{GroupKind, GroupResource};
 
+/// How much text of field errors one answer carries, in bytes. The Go server has no limit: half a megabyte of bad labels is
+/// answered with sixty. What people can read is far below.
+const ERRORS_LIMIT: usize = 256 << 10;
+
 /// A failure (or, for deletions, a success) as the client sees it. Also the error type of everything above the storage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
@@ -128,13 +132,23 @@ impl Status {
         Self::new(403, "Forbidden", message).about(resource, name)
     }
 
-    /// 422 with one cause a field error.
+    /// 422 with one cause a field error, as far as they fit into [`ERRORS_LIMIT`].
     pub fn invalid(kind: &GroupKind, name: &str, errors: &[super::validation::FieldError]) -> Self {
+        let mut size = 0;
+        let fitting = errors.iter().take_while(|error| {
+            let before = size;
+            size += error.field.len() + error.message.len();
+            before == 0 || size <= ERRORS_LIMIT
+        });
+        let (errors, left_out) = errors.split_at(fitting.count());
         let causes = errors.iter().map(super::validation::FieldError::cause).collect();
         let mut message = format!("{kind} {} is invalid", super::quote::go_quote(name));
         if !errors.is_empty() {
             message.push_str(": ");
             message.push_str(&super::validation::aggregate(errors));
+        }
+        if !left_out.is_empty() {
+            message.push_str(&format!(" and {} more", left_out.len()));
         }
         Self::new(422, "Invalid", message).with_details(Details {
             name: name.to_owned(),

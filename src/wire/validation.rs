@@ -3,6 +3,7 @@
 pub mod meta;
 pub mod names;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -122,15 +123,16 @@ impl fmt::Display for FieldError {
 
 /// Several errors in one sentence, each text once: `a` or `[a, b]` (field.ErrorList.ToAggregate).
 pub fn aggregate(errors: &[FieldError]) -> String {
-    let mut texts: Vec<String> = Vec::with_capacity(errors.len());
-    for error in errors {
-        let text = error.to_string();
-        if !texts.contains(&text) {
+    let all: Vec<String> = errors.iter().map(FieldError::to_string).collect();
+    let mut seen = HashSet::with_capacity(all.len());
+    let mut texts: Vec<&str> = Vec::with_capacity(all.len());
+    for text in &all {
+        if seen.insert(text) {
             texts.push(text);
         }
     }
     match texts.as_slice() {
-        [one] => one.clone(),
+        [one] => (*one).to_owned(),
         many => format!("[{}]", many.join(", ")),
     }
 }

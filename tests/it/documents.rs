@@ -2,16 +2,23 @@
 //!
 //! `BLESS=1 cargo test --test it documents` rewrites the golden files.
 
+mod custom_resource;
 mod discovery;
 mod manifests;
 mod openapi;
 mod registry;
+mod sentences;
+mod validators;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulward::endpoints::discovery::{Answer, Conditions, Documents, Question, Surroundings};
 use bulward::rest::resource::Registry;
 use serde_json::Value;
+
+/// Generous: it matters only in a failure.
+const SOON: Duration = Duration::from_secs(60);
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -4,6 +4,7 @@
 mod apply;
 mod documents;
 mod harness;
+mod hostile;
 mod identity;
 mod layering;
 mod live;

@@ -21,6 +21,8 @@ pub(super) struct Operation {
     /// Keys into `meta.json`.
     pub(super) parameters: Vec<&'static str>,
     pub(super) body: Option<Body>,
+    /// The media types of a request; OpenAPI v2 has them without a body, too.
+    pub(super) consumes: &'static [&'static str],
     /// Codes of success.
     pub(super) codes: &'static [u16],
     /// The name of the schema of a successful response.
@@ -36,7 +38,6 @@ pub(super) struct Body {
     /// The name of its schema.
     pub(super) schema: String,
     pub(super) required: bool,
-    pub(super) consumes: &'static [&'static str],
 }
 
 /// What an operation does to which kind.

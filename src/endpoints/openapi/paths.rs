@@ -9,17 +9,18 @@ use super::operation::{Body, Operation, Path, Subject, identifier};
 use super::schema;
 use crate::rest::resource::{Group, Registry, Resource};
 
+const ANYTHING: &[&str] = &["*/*"];
 const OBJECT: &[&str] = &["application/json", "application/yaml"];
 const LIST: &[&str] = &["application/json", "application/json;stream=watch", "application/yaml"];
 const EVENTS: &[&str] = &["application/json", "application/json;stream=watch"];
 const PATCH: &[&str] = &[
-    "application/apply-patch+yaml",
     "application/json-patch+json",
     "application/merge-patch+json",
+    "application/apply-patch+yaml",
 ];
 
 const WRITE: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
-const LIST_OPTIONS: [&str; 10] = [
+const LIST_OPTIONS: [&str; 11] = [
     "allowWatchBookmarks",
     "continue",
     "fieldSelector",
@@ -28,15 +29,23 @@ const LIST_OPTIONS: [&str; 10] = [
     "resourceVersion",
     "resourceVersionMatch",
     "sendInitialEvents",
+    "shardSelector",
     "timeoutSeconds",
     "watch",
 ];
-const DELETE_OPTIONS: [&str; 4] = ["dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy"];
-const DELETE_COLLECTION: [&str; 12] = [
+const DELETE_OPTIONS: [&str; 5] = [
+    "dryRun",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "orphanDependents",
+    "propagationPolicy",
+];
+const DELETE_COLLECTION: [&str; 14] = [
     "continue",
     "dryRun",
     "fieldSelector",
     "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
     "labelSelector",
     "limit",
     "orphanDependents",
@@ -44,6 +53,7 @@ const DELETE_COLLECTION: [&str; 12] = [
     "resourceVersion",
     "resourceVersionMatch",
     "sendInitialEvents",
+    "shardSelector",
     "timeoutSeconds",
 ];
 
@@ -121,6 +131,7 @@ fn document(
         description: description.to_owned(),
         parameters: Vec::new(),
         body: None,
+        consumes: OBJECT,
         codes: &[200],
         response: schema.to_owned(),
         produces,
@@ -135,7 +146,8 @@ fn document(
 
 /// All paths of a resource.
 pub(super) fn resource(resource: &Resource) -> Vec<Path> {
-    let maker = Maker { resource };
+    let typed = false;
+    let maker = Maker { resource, typed };
     let kind = &resource.stored;
     let base = format!("/apis/{}", resource.group_version);
     let below = if kind.namespaced { "/namespaces/{namespace}" } else { "" };
@@ -159,17 +171,20 @@ pub(super) fn resource(resource: &Resource) -> Vec<Path> {
             &[scope, &["name", "pretty"]],
             maker.item(),
         ),
-        path(
+    ];
+    // Served for CustomResources as well, but not published.
+    if typed {
+        paths.push(path(
             watched.clone(),
             &[scope, &["pretty"], &LIST_OPTIONS],
             vec![maker.watch_list("", "List")],
-        ),
-        path(
+        ));
+        paths.push(path(
             format!("{watched}/{{name}}"),
             &[scope, &["name", "pretty"], &LIST_OPTIONS],
             vec![maker.watch()],
-        ),
-    ];
+        ));
+    }
     if resource.status_subresource {
         paths.push(path(
             format!("{collection}/{{name}}/status"),
@@ -181,14 +196,18 @@ pub(super) fn resource(resource: &Resource) -> Vec<Path> {
         let options: [&[&'static str]; 2] = [&["pretty"], &LIST_OPTIONS];
         let list = maker.list("ForAllNamespaces", Vec::new());
         paths.push(path(format!("{base}/{}", kind.plural), &options, vec![list]));
-        let watch = maker.watch_list("ForAllNamespaces", "List");
-        paths.push(path(format!("{base}/watch/{}", kind.plural), &options, vec![watch]));
+        if typed {
+            let watch = maker.watch_list("ForAllNamespaces", "List");
+            paths.push(path(format!("{base}/watch/{}", kind.plural), &options, vec![watch]));
+        }
     }
     paths
 }
 
 struct Maker<'a> {
     resource: &'a Resource,
+    /// Whether to describe as Go does what has Go types, and not as CustomResources.
+    typed: bool,
 }
 
 impl Maker<'_> {
@@ -228,6 +247,7 @@ impl Maker<'_> {
             description,
             parameters: Vec::new(),
             body: None,
+            consumes: if self.typed { ANYTHING } else { OBJECT },
             codes: &[200],
             response: schema::name(self.resource),
             produces: OBJECT,
@@ -240,11 +260,12 @@ impl Maker<'_> {
     }
 
     fn list(&self, suffix: &str, parameters: Vec<&'static str>) -> Operation {
-        let description = format!("list or watch objects of kind {}", self.kind());
+        let verbs = if self.typed { "list or watch" } else { "list" };
+        let description = format!("{verbs} objects of kind {}", self.kind());
         Operation {
             parameters,
             response: schema::list_name(self.resource),
-            produces: LIST,
+            produces: if self.typed { LIST } else { OBJECT },
             ..self.operation("get", "list", self.id("list", suffix), description)
         }
     }
@@ -253,7 +274,6 @@ impl Maker<'_> {
         Some(Body {
             schema: schema::name(self.resource),
             required: true,
-            consumes: OBJECT,
         })
     }
 
@@ -271,8 +291,11 @@ impl Maker<'_> {
             )
         };
         let delete_collection = Operation {
-            parameters: DELETE_COLLECTION.to_vec(),
-            body: delete_options(),
+            parameters: match self.typed {
+                true => DELETE_COLLECTION.to_vec(),
+                false => LIST_OPTIONS.to_vec(),
+            },
+            body: self.typed.then(delete_options).flatten(),
             response: meta::name("Status"),
             ..self.operation(
                 "delete",
@@ -334,9 +357,9 @@ impl Maker<'_> {
             body: Some(Body {
                 schema: meta::name("Patch"),
                 required: true,
-                consumes: PATCH,
             }),
-            codes: &[200, 201],
+            consumes: PATCH,
+            codes: if self.typed { &[200, 201] } else { &[200] },
             ..self.operation(
                 "patch",
                 "patch",
@@ -376,7 +399,6 @@ fn delete_options() -> Option<Body> {
     Some(Body {
         schema: meta::name("DeleteOptions"),
         required: false,
-        consumes: OBJECT,
     })
 }
 

@@ -43,6 +43,7 @@ pub(super) fn object(resource: &Resource) -> Value {
     schema["description"] = json!(kind.description);
     schema["x-kubernetes-group-version-kind"] = json!([group_version_kind(&resource.group_version, &kind.kind)]);
     add_head(&mut schema, METADATA, "ObjectMeta");
+    add_selectable_fields(&mut schema, resource);
     schema
 }
 
@@ -64,7 +65,16 @@ pub(super) fn list(resource: &Resource) -> Value {
         "x-kubernetes-group-version-kind": [group_version_kind(&resource.group_version, &list_kind)],
     });
     add_head(&mut schema, LIST_METADATA, "ListMeta");
+    add_selectable_fields(&mut schema, resource);
     schema
+}
+
+fn add_selectable_fields(schema: &mut Value, resource: &Resource) {
+    let fields = resource.stored.selectable_fields.iter();
+    let fields: Vec<Value> = fields.map(|path| json!({"fieldPath": path})).collect();
+    if !fields.is_empty() {
+        schema["x-kubernetes-selectable-fields"] = fields.into();
+    }
 }
 
 fn add_head(schema: &mut Value, about: &str, metadata: &str) {

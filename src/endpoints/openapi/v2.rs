@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::meta::{META, Parameter, reachable};
+use super::meta::{self, META, Parameter, reachable};
 use super::operation::{Operation, Path, reason};
 use super::{paths, schema};
 use crate::rest::resource::Registry;
 use crate::wire::names::GroupVersion;
+
+/// Bodies that Go servers share among their operations, with the names that they have there.
+const SHARED_BODIES: [(&str, &str); 2] = [("DeleteOptions", "body-2Y1dVQaQ"), ("Patch", "body-78PwaGsr")];
 
 /// The document.
 pub(super) fn document(registry: &Registry) -> Value {
@@ -89,17 +92,20 @@ fn operation(operation: &Operation, shared: &mut BTreeMap<String, Value>) -> Val
         if body.required {
             parameter["required"] = json!(true);
         }
-        all.push(parameter);
+        let known = SHARED_BODIES.iter().find(|(kind, _)| body.schema == meta::name(kind));
+        all.push(match known {
+            Some((_, name)) => share(name, parameter, shared),
+            None => parameter,
+        });
     }
     all.extend(parameters(&operation.parameters, "", shared));
 
-    let consumes = operation.body.as_ref().map_or(&["*/*"][..], |body| body.consumes);
     let mut value = json!({
         "tags": [operation.tag],
         "description": operation.description,
         "operationId": operation.id,
         "schemes": ["https"],
-        "consumes": consumes,
+        "consumes": operation.consumes,
         "produces": operation.produces,
         "responses": responses,
     });
@@ -121,13 +127,15 @@ fn definition(name: &str) -> Value {
 fn parameters(keys: &[&str], kind: &str, shared: &mut BTreeMap<String, Value>) -> Vec<Value> {
     let parameters = keys.iter().filter_map(|key| META.parameters.get(*key));
     let parameters = parameters.map(|parameter| match &parameter.shared {
-        Some(name) => {
-            shared.entry(name.clone()).or_insert_with(|| described(parameter, kind));
-            json!({"$ref": format!("#/parameters/{name}")})
-        }
+        Some(name) => share(name, described(parameter, kind), shared),
         None => described(parameter, kind),
     });
     parameters.collect()
+}
+
+fn share(name: &str, parameter: Value, shared: &mut BTreeMap<String, Value>) -> Value {
+    shared.entry(name.to_owned()).or_insert(parameter);
+    json!({"$ref": format!("#/parameters/{name}")})
 }
 
 fn described(parameter: &Parameter, kind: &str) -> Value {

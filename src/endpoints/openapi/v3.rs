@@ -87,7 +87,7 @@ fn operation(operation: &Operation) -> Value {
         value["parameters"] = parameters(&operation.parameters, "");
     }
     if let Some(body) = &operation.body {
-        value["requestBody"] = json!({"content": content(body.consumes, &body.schema)});
+        value["requestBody"] = json!({"content": content(operation.consumes, &body.schema)});
         if body.required {
             value["requestBody"]["required"] = json!(true);
         }

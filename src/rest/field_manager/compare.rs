@@ -1,5 +1,7 @@
 //! What changed between two values (sigs.k8s.io/structured-merge-diff typed/compare.go).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::path::Element;
@@ -130,6 +132,7 @@ impl Walk {
             return true;
         };
         let mut groups: Vec<(Element, Vec<&Value>, Vec<&Value>)> = Vec::new();
+        let mut places: BTreeMap<Element, usize> = BTreeMap::new();
         for (values, is_new) in [(old_list, false), (new_list, true)] {
             for (at, value) in values.into_iter().flatten().enumerate() {
                 let element = match item_element(keys, value) {
@@ -139,9 +142,8 @@ impl Walk {
                         continue;
                     }
                 };
-                let found = groups.iter().position(|(other, ..)| *other == element);
-                let group = found.unwrap_or_else(|| {
-                    groups.push((element, Vec::new(), Vec::new()));
+                let group = *places.entry(element).or_insert_with_key(|element| {
+                    groups.push((element.clone(), Vec::new(), Vec::new()));
                     groups.len() - 1
                 });
                 let (_, before, after) = &mut groups[group];

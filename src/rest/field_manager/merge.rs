@@ -1,6 +1,6 @@
 //! A configuration laid over an object (sigs.k8s.io/structured-merge-diff typed/merge.go).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value};
 
@@ -120,25 +120,26 @@ enum Next {
 struct Order<'a> {
     live: &'a [Element],
     over: &'a [Element],
+    in_over: BTreeSet<&'a Element>,
     /// Shared items in the order of the configuration, not reached yet.
-    shared: std::collections::VecDeque<&'a Element>,
+    shared: VecDeque<&'a Element>,
     next_shared: Option<&'a Element>,
-    taken: std::collections::BTreeSet<&'a Element>,
+    taken: BTreeSet<&'a Element>,
     live_at: usize,
     over_at: usize,
 }
 
 impl<'a> Order<'a> {
     fn new(live: &'a [Element], over: &'a [Element]) -> Self {
-        let in_live: std::collections::BTreeSet<&Element> = live.iter().collect();
-        let mut shared: std::collections::VecDeque<&Element> =
-            over.iter().filter(|name| in_live.contains(name)).collect();
+        let in_live: BTreeSet<&Element> = live.iter().collect();
+        let mut shared: VecDeque<&Element> = over.iter().filter(|name| in_live.contains(name)).collect();
         Self {
             live,
             over,
+            in_over: over.iter().collect(),
             next_shared: shared.pop_front(),
             shared,
-            taken: std::collections::BTreeSet::new(),
+            taken: BTreeSet::new(),
             live_at: 0,
             over_at: 0,
         }
@@ -160,7 +161,7 @@ impl<'a> Order<'a> {
                     self.next_shared = self.shared.pop_front();
                     return Some(self.take());
                 }
-                let shared = self.over.contains(name);
+                let shared = self.in_over.contains(name);
                 if shared && self.next_shared.is_some_and(|next| next != name) {
                     // shared, but not the one whose turn it is
                     self.live_at += 1;
@@ -168,7 +169,7 @@ impl<'a> Order<'a> {
                 }
             }
             if let Some(name) = self.live.get(self.live_at) {
-                if !self.over.contains(name) {
+                if !self.in_over.contains(name) {
                     self.live_at += 1;
                     return Some(Next::Live(self.live_at - 1));
                 }

@@ -1,5 +1,7 @@
 //! What types say about values (sigs.k8s.io/structured-merge-diff typed/{helpers,validate,tofieldset,remove}.go).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
 use super::path::Element;
@@ -137,7 +139,7 @@ fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut 
         Some(Atom::List(list)) => match value {
             Value::Null => {}
             Value::Array(items) => {
-                let mut seen: Vec<Element> = Vec::new();
+                let mut seen: BTreeSet<Element> = BTreeSet::new();
                 for (at, item) in items.iter().enumerate() {
                     let element = match &list.keys {
                         None => Element::Index(i64::try_from(at).unwrap_or(i64::MAX)),
@@ -147,10 +149,9 @@ fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut 
                         },
                     };
                     if list.keys.is_some() {
-                        if seen.contains(&element) && !duplicates {
+                        if !seen.insert(element.clone()) && !duplicates {
                             errors.push(problem(path, format!("duplicate entries for key {element}")));
                         }
-                        seen.push(element.clone());
                     }
                     path.push_str(&element.to_string());
                     validate_at(list.items.borrow(), item, duplicates, path, errors);
@@ -219,10 +220,13 @@ fn collect(shape: ShapeRef<'_>, value: &Value, path: &mut Vec<Element>, set: &mu
             let named: Vec<(Element, &Value)> = list
                 .filter_map(|item| Some((item_element(keys, item).ok()?, item)))
                 .collect();
+            let mut times: BTreeMap<&Element, usize> = BTreeMap::new();
+            for (element, _) in &named {
+                *times.entry(element).or_default() += 1;
+            }
             for (element, item) in &named {
-                let twice = named.iter().filter(|(other, _)| other == element).count() > 1;
                 path.push(element.clone());
-                if !twice {
+                if times.get(element) == Some(&1) {
                     collect(items.borrow(), item, path, set);
                 }
                 set.insert(path);

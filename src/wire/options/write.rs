@@ -143,6 +143,10 @@ pub fn validate_field_manager(path: &str, manager: &str, errors: &mut Vec<FieldE
     if manager.len() > FIELD_MANAGER_LIMIT {
         errors.push(FieldError::too_long(path, FIELD_MANAGER_LIMIT));
     }
+    // Each fault shows the whole name: for a long one all of them would be as many as the square.
+    if manager.len() > 4 * FIELD_MANAGER_LIMIT {
+        return;
+    }
     for (at, c) in manager.char_indices().filter(|(_, c)| !is_print(*c)) {
         let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
         errors.push(FieldError::invalid(path, manager, &detail));

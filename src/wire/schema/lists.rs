@@ -1,5 +1,7 @@
 //! Lists that are sets or maps hold nothing twice (k8s.io/apiextensions-apiserver pkg/apiserver/schema/listtype).
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::{Additional, ListType, Schema};
@@ -65,6 +67,11 @@ pub(super) fn map_key(keys: &[String], item: &Value) -> Map<String, Value> {
 
 /// Where values occur for the second time; a third time is not reported.
 fn duplicates(list: &[Value]) -> Vec<usize> {
-    let second = |at: &usize| list[..*at].iter().filter(|earlier| **earlier == list[*at]).count() == 1;
-    (0..list.len()).filter(second).collect()
+    let mut seen: HashMap<&Value, usize> = HashMap::with_capacity(list.len());
+    let mut second = |at: &usize| {
+        let times = seen.entry(&list[*at]).or_default();
+        *times += 1;
+        *times == 2
+    };
+    (0..list.len()).filter(|at| second(at)).collect()
 }

@@ -1,6 +1,8 @@
 //! Values against a schema, with the texts of CustomResources (k8s.io/kube-openapi pkg/validation/validate, and
 //! kubeOpenAPIResultToFieldErrors of k8s.io/apiextensions-apiserver pkg/apiserver/validation/validation.go).
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Number, Value};
 
 use super::lists::map_key;
@@ -192,7 +194,7 @@ fn check_list(schema: &Schema, list: &[Value], old: Option<&Vec<Value>>, path: &
     if let Some(limit) = limits.max_items.filter(|limit| size > *limit) {
         errors.push(FieldError::too_many(name(path), size, limit));
     }
-    if limits.unique_items && (1..size).any(|at| list[..at].contains(&list[at])) {
+    if limits.unique_items && list.iter().collect::<HashSet<_>>().len() < size {
         let detail = format!("{path} in body shouldn't contain duplicates");
         errors.push(FieldError::invalid(name(path), "", &detail));
     }

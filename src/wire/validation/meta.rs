@@ -1,6 +1,6 @@
 //! The rules for `metadata` (k8s.io/apimachinery pkg/api/validation/objectmeta.go).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ use crate::wire::status::Status;
 
 /// The limit of the annotations' keys and values together, in bytes.
 pub const ANNOTATIONS_LIMIT: usize = 256 * 1024;
+/// How many second controllers are reported: each shows all references, so that all of them would be as many as the square.
+const CONTROLLERS_REPORTED: usize = 10;
 /// The longest name of a subresource in `managedFields`, in bytes.
 const SUBRESOURCE_LIMIT: usize = 256;
 
@@ -69,7 +71,7 @@ pub fn object_meta(object: &Value, namespaced: bool, rule: NameRule) -> Vec<Fiel
 pub fn object_meta_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if meta::deletion_timestamp(old).is_some() {
-        let known = meta::finalizers(old);
+        let known: HashSet<&str> = meta::finalizers(old).into_iter().collect();
         let extra: BTreeSet<&str> = meta::finalizers(new)
             .into_iter()
             .filter(|one| !known.contains(one))
@@ -129,7 +131,7 @@ pub fn ensure_namespace(object: &mut Value, requested: &str) -> Result<(), Statu
 /// Warnings for finalizers that `old` did not have
 /// (k8s.io/apiextensions-apiserver pkg/registry/customresource/validator.go).
 pub fn finalizer_warnings(new: &Value, old: Option<&Value>) -> Vec<String> {
-    let known = old.map(meta::finalizers).unwrap_or_default();
+    let known: HashSet<&str> = old.map(meta::finalizers).unwrap_or_default().into_iter().collect();
     let added: BTreeSet<&str> = meta::finalizers(new)
         .into_iter()
         .filter(|one| !known.contains(one))
@@ -193,6 +195,7 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
     let path = "metadata.ownerReferences";
     let references = meta::owner_references(object);
     let mut controller: Option<String> = None;
+    let mut reported = 0;
     for reference in &references {
         let version = match reference.api_version.split('/').collect::<Vec<_>>().as_slice() {
             [version] | [_, version] => version,
@@ -222,6 +225,10 @@ fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
         if reference.controller {
             let own = format!("{}/{}", reference.kind, reference.name);
             if let Some(first) = &controller {
+                reported += 1;
+                if reported > CONTROLLERS_REPORTED {
+                    continue;
+                }
                 let all: Vec<String> = references.iter().map(show).collect();
                 let detail = format!(
                     "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {own}"

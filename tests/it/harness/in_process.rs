@@ -18,9 +18,14 @@ use bulward::http::shutdown::Shutdown;
 use bulward::rest::resource::Registry;
 use bulward::server;
 use bulward::storage::Storage;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::guardian;
 use super::pki::install_tls_provider;
@@ -166,6 +171,23 @@ impl InProcess {
     /// Somebody without credentials.
     pub(crate) fn anonymous(&self) -> Caller {
         Caller::new(self.port, AUTHORITY.certificate_pem(), None, &[])
+    }
+
+    /// An anonymous connection with nothing of HTTP on it yet; HTTP/1.1 is what it may carry.
+    pub(crate) async fn connection(&self) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let root =
+            CertificateDer::from_pem_slice(AUTHORITY.certificate_pem().as_bytes()).expect("the authority is PEM");
+        roots.add(root).expect("add the authority");
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))
+            .await
+            .expect("connect");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
+        connecting.await.expect("a handshake")
     }
 
     async fn ready(&self) {
