@@ -1,0 +1,165 @@
+//! Takes out of an answer what is different each time: uids, times, revisions, tokens, addresses.
+//!
+//! Uids and revisions of objects become numbers in the order of their first appearance, so that "the same as before" is
+//! compared; a list's revision depends on what else happened and is only known to be one.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use serde_json::{Map, Value, json};
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a pattern")
+}
+
+static UID: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"));
+static TIME: LazyLock<Regex> = LazyLock::new(|| pattern("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"));
+static ETAG: LazyLock<Regex> = LazyLock::new(|| pattern("^\"[0-9A-F]{128}\"$"));
+static HTTP_TIME: LazyLock<Regex> =
+    LazyLock::new(|| pattern("^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} .* GMT$"));
+
+/// Numbers and names that stand in texts, by what stands before them.
+static IN_TEXTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let rules = [
+        ("(, current: )[0-9]+", "${1}{revision}"),
+        (r"(too old resource version: [0-9]+ \()[0-9]+", "${1}{revision}"),
+        ("(ResourceVersion in record \\()[0-9]+", "${1}{revision}"),
+        ("(ResourceVersion in precondition: )[0-9]+", "${1}{revision}"),
+        ("(ResourceVersion in object meta: )[0-9]+", "${1}{revision}"),
+        ("(, Key: )[^,]*", "${1}{key}"),
+        ("(hash=)[0-9A-F]{128}", "${1}{hash}"),
+        ("127\\.0\\.0\\.1:[0-9]+", "{address}"),
+    ];
+    rules.map(|(text, with)| (pattern(text), with)).to_vec()
+});
+
+/// Headers that say nothing of the server's rules: the time, the request's own id, and how HTTP frames the body.
+const UNSPOKEN: [&str; 5] = ["date", "audit-id", "content-length", "transfer-encoding", "connection"];
+
+/// What one server has answered until now in a scenario.
+#[derive(Debug, Default)]
+pub(super) struct Normalizer {
+    uids: HashMap<String, usize>,
+    revisions: HashMap<String, usize>,
+}
+
+impl Normalizer {
+    /// The headers that are compared.
+    pub(super) fn headers(&mut self, headers: &http::HeaderMap) -> Value {
+        let mut all = Map::new();
+        for name in headers.keys().filter(|name| !UNSPOKEN.contains(&name.as_str())) {
+            let values = headers.get_all(name).iter();
+            let values: Vec<String> = values
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                .collect();
+            let value = values.join("\n");
+            let value = match name.as_str() {
+                "etag" if ETAG.is_match(&value) => "{etag}".to_owned(),
+                _ if HTTP_TIME.is_match(&value) => "{time}".to_owned(),
+                _ => self.text(&value),
+            };
+            all.insert(name.as_str().to_owned(), json!(value));
+        }
+        Value::Object(all)
+    }
+
+    /// A text, also one within JSON.
+    pub(super) fn text(&mut self, text: &str) -> String {
+        let mut out = UID
+            .replace_all(text, |found: &Captures<'_>| numbered(&mut self.uids, "uid", &found[0]))
+            .into_owned();
+        out = TIME.replace_all(&out, "{time}").into_owned();
+        for (rule, with) in IN_TEXTS.iter() {
+            out = rule.replace_all(&out, *with).into_owned();
+        }
+        out
+    }
+
+    /// A JSON value, as deep as it goes.
+    pub(super) fn value(&mut self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(&text)),
+            Value::Array(items) => Value::Array(items.into_iter().map(|item| self.value(item)).collect()),
+            Value::Object(object) => self.object(object),
+            other => other,
+        }
+    }
+
+    fn object(&mut self, mut object: Map<String, Value>) -> Value {
+        if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
+            self.metadata(metadata);
+        }
+        if let Some(Value::Array(causes)) = object.get_mut("causes")
+            && causes.iter().any(|cause| cause["reason"] == "FieldManagerConflict")
+        {
+            // Go's order is that of a map
+            causes.sort_by_key(Value::to_string);
+        }
+        let members = object
+            .into_iter()
+            .map(|(key, value)| (self.text(&key), self.value(value)));
+        Value::Object(members.collect())
+    }
+
+    fn metadata(&mut self, metadata: &mut Map<String, Value>) {
+        let of_object = metadata.contains_key("name");
+        if let Some(Value::String(revision)) = metadata.get_mut("resourceVersion")
+            && !revision.is_empty()
+            && revision.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            *revision = match of_object {
+                true => numbered(&mut self.revisions, "revision", revision),
+                false => "{revision}".to_owned(),
+            };
+        }
+        if let Some(Value::String(token)) = metadata.get_mut("continue")
+            && !token.is_empty()
+        {
+            "{continue}".clone_into(token);
+        }
+        if let Some(Value::Array(entries)) = metadata.get_mut("managedFields") {
+            // their order depends on the second in which things happened
+            for entry in entries
+                .iter_mut()
+                .filter(|entry| entry.get("time").is_some_and(Value::is_string))
+            {
+                entry["time"] = json!("{time}");
+            }
+            entries.sort_by_key(Value::to_string);
+        }
+        let generated = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned);
+        if let (Some(base), Some(Value::String(name))) = (generated, metadata.get_mut("name")) {
+            let base: String = base.chars().take(58).collect();
+            let rest = name.strip_prefix(&base).unwrap_or_default();
+            if rest.len() == 5 && rest.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b)) {
+                *name = format!("{base}{{generated}}");
+            }
+        }
+    }
+}
+
+fn numbered(seen: &mut HashMap<String, usize>, what: &str, text: &str) -> String {
+    let next = seen.len() + 1;
+    let number = seen.entry(text.to_owned()).or_insert(next);
+    format!("{{{what} {number}}}")
+}
+
+#[test]
+fn what_differs_each_time_is_taken_out() {
+    let mut normalizer = Normalizer::default();
+    let object = json!({"metadata": {"name": "n-bcdfg", "generateName": "n-", "resourceVersion": "12",
+        "uid": "0a1b2c3d-0000-4000-8000-000000000001", "creationTimestamp": "2026-01-02T03:04:05Z"}});
+    let expected = json!({"metadata": {"name": "n-{generated}", "generateName": "n-", "resourceVersion": "{revision 1}",
+        "uid": "{uid 1}", "creationTimestamp": "{time}"}});
+    assert_eq!(normalizer.value(object.clone()), expected);
+    assert_eq!(normalizer.value(object), expected);
+    let list = json!({"metadata": {"resourceVersion": "99", "continue": "abc"}, "items": []});
+    let expected = json!({"metadata": {"resourceVersion": "{revision}", "continue": "{continue}"}, "items": []});
+    assert_eq!(normalizer.value(list), expected);
+    let text = "Too large resource version: 9, current: 17";
+    assert_eq!(
+        normalizer.text(text),
+        "Too large resource version: 9, current: {revision}"
+    );
+}
