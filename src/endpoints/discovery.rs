@@ -28,6 +28,12 @@ use crate::wire::json as go_json;
 
 /// What discovery can be written as.
 const MEDIA_TYPES: [&str; 2] = ["application/json", "application/yaml"];
+/// What an `Accept` header has to name to be heard on discovery.
+const REPRESENTATIONS: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 
 /// What the documents say that the descriptors do not know.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +119,20 @@ impl Documents {
                 let value = self.legacy.get(path)?;
                 Some(self.discovery(value, path == "/apis", question))
             }
+        }
+    }
+
+    /// Whether `path` is the index, which is answered by every method.
+    pub fn is_index(path: &str) -> bool {
+        matches!(path, "/" | "/index.html")
+    }
+
+    /// The media types of which `Accept` has to name one; `None` where nobody asks, or nothing is.
+    pub fn representations(&self, path: &str) -> Option<&'static [&'static str]> {
+        match path.strip_suffix('/').unwrap_or(path) {
+            "/version" => Some(&REPRESENTATIONS[..1]),
+            path if self.legacy.contains_key(path) => Some(&REPRESENTATIONS),
+            _ => None,
         }
     }
 

@@ -77,8 +77,17 @@ impl Router {
             },
             pretty: request.pretty,
         };
+        let get = request.method == Method::GET;
+        if get
+            && let Some(available) = self.documents.representations(path)
+            && !negotiate::names_one_of(question.accept, available)
+        {
+            return respond::status(&Status::no_representation(available), request.errors);
+        }
         match self.documents.respond(&question) {
-            Some(_) if request.method != Method::GET => respond::status(&Status::method_not_allowed(), request.errors),
+            Some(_) if !get && !Documents::is_index(path) => {
+                respond::status(&Status::method_not_allowed(), request.errors)
+            }
             Some(answer) => answer.into_response().map(body::full),
             None if self.serves_group(path) => respond::status(&Status::unknown_path(), request.errors),
             None => respond::bytes(StatusCode::NOT_FOUND, respond::JSON, self.documents.index_body()),

@@ -119,6 +119,16 @@ pub fn representation(accept: Option<&str>, watching: bool, named: bool) -> Resu
     Ok(found)
 }
 
+/// Whether `Accept` names one of `available` or everything: what Go asks before a handler is called, and coarser than what
+/// the handler asks afterwards (github.com/emicklei/go-restful route.go matchesAccept).
+pub fn names_one_of(accept: Option<&str>, available: &[&str]) -> bool {
+    let accept = accept.filter(|accept| !accept.is_empty()).unwrap_or("*/*");
+    accept.split(',').any(|clause| {
+        let media_type = clause.split(';').next().unwrap_or_default().trim_matches(' ');
+        media_type == "*/*" || available.contains(&media_type)
+    })
+}
+
 /// The representation of an error: what `Accept` names, without conversions; indented JSON when nothing fits.
 pub fn for_status(accept: Option<&str>) -> Representation {
     let indented = Representation {

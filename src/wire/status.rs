@@ -175,6 +175,15 @@ impl Status {
         Self::new(406, "NotAcceptable", message)
     }
 
+    /// 406 from where a path is found, before anything of the request is looked at (github.com/emicklei/go-restful curly.go).
+    pub fn no_representation(available: &[&str]) -> Self {
+        let message = format!(
+            "406: Not Acceptable\n\nAvailable representations: {}",
+            available.join(", ")
+        );
+        Self::new(406, "NotAcceptable", message).with_details(Details::default())
+    }
+
     /// 415 with the media types that would have been accepted.
     pub fn unsupported_media_type(accepted: &[&str]) -> Self {
         let message = format!(

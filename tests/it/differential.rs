@@ -1,8 +1,9 @@
 //! One corpus of requests to `k8s.io/sample-apiserver` and to our library serving the toy group: straight, and through the
 //! aggregators of two control planes. Answers are equal, or the difference is in `known.txt` with its reason.
 //!
-//! `BULWARD_DIFFERENTIAL=<text>` sends only what has this text in its scenario's name; then nothing is said of listed
-//! differences that are gone.
+//! `BULWARD_DIFFERENTIAL=<text>,<text>` sends only the scenarios that have such a text in their names; then nothing is said of
+//! listed differences that are gone. All differences, also the listed ones, are written to `it-logs/differential.txt`, and the
+//! Go server's answers to `it-logs/differential-go.txt`.
 
 mod compare;
 mod corpus;
@@ -10,24 +11,25 @@ mod exchange;
 mod known;
 mod normal;
 mod protobuf;
-
-use std::collections::BTreeMap;
+mod report;
 
 use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::harness::in_process::{self, InProcess, Settings};
-use crate::harness::{ControlPlane, SampleApiserver};
+use crate::harness::{ControlPlane, Registration, SampleApiserver};
+use crate::wardle;
 use compare::{Difference, compare};
-use corpus::{Scenario, Step};
+use corpus::Scenario;
+use report::Report;
 
 /// How many scenarios are played at once.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
-/// Differences that a failure shows.
-const SHOWN: usize = 60;
+/// A corpus that is smaller than this has lost something.
+const REQUESTS: usize = 1_000;
 
-/// What a comparison came to.
+/// What was found in one form of the comparison.
 #[derive(Default)]
 struct Outcome {
     requests: usize,
@@ -36,8 +38,8 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, steps: &[Step], theirs: &[Value], ours: &[Value]) {
-        for ((step, theirs), ours) in steps.iter().zip(theirs).zip(ours) {
+    fn add(&mut self, scenario: &Scenario, theirs: &[Value], ours: &[Value]) {
+        for ((step, theirs), ours) in scenario.steps.iter().zip(theirs).zip(ours) {
             let (found, compared) = compare(&step.name, theirs, ours);
             self.requests += 1;
             self.places += compared;
@@ -46,13 +48,30 @@ impl Outcome {
     }
 }
 
-fn chosen() -> (Vec<Scenario>, bool) {
-    let mut all = corpus::read();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_toy_group_answers_as_sample_apiserver() {
     let filter = std::env::var("BULWARD_DIFFERENTIAL").ok();
+    let mut scenarios = corpus::read();
     if let Some(text) = &filter {
-        all.retain(|scenario| scenario.name.contains(text));
+        scenarios.retain(|scenario| text.split(',').any(|part| scenario.name.contains(part)));
     }
-    (all, filter.is_none())
+    let requests: usize = scenarios.iter().map(|scenario| scenario.steps.len()).sum();
+    assert!(filter.is_some() || requests >= REQUESTS, "only {requests} requests");
+
+    let shared = ControlPlane::shared().await;
+    namespaces(shared, &scenarios).await;
+    let (own_whim, straight) = straight(shared, &scenarios).await;
+    let aggregated = aggregated(shared, &scenarios).await;
+
+    let list = known::read();
+    let report = Report::new(&list, [("straight", &straight), ("aggregated", &aggregated)]);
+    println!("{}", report.summary());
+    let whims = report::show(&own_whim.differences.iter().collect::<Vec<_>>());
+    assert!(
+        own_whim.differences.is_empty(),
+        "sample-apiserver disagrees with itself: {whims}"
+    );
+    report.assert(filter.is_none());
 }
 
 async fn namespaces(plane: &ControlPlane, scenarios: &[Scenario]) {
@@ -62,59 +81,72 @@ async fn namespaces(plane: &ControlPlane, scenarios: &[Scenario]) {
     plane.apply(&objects.collect::<Vec<_>>()).await;
 }
 
-/// Plays everything on both servers, and compares.
-async fn both(scenarios: &[Scenario], theirs: &kube::Client, ours: &kube::Client) -> Outcome {
-    let plays = scenarios.iter().map(|scenario| async move {
-        let answers = tokio::join!(exchange::play(theirs, scenario), exchange::play(ours, scenario));
+/// The Go server against a second of its kind, and against ours.
+async fn straight(plane: &ControlPlane, scenarios: &[Scenario]) -> (Outcome, Outcome) {
+    let (first, second) = tokio::join!(SampleApiserver::start(plane), SampleApiserver::start(plane));
+    let (first, second) = (first.expect("it starts"), second.expect("it starts"));
+    let opened = in_process::etcd().await;
+    let server = InProcess::serving(opened.storage.clone(), Settings::default(), wardle::registry()).await;
+    let admin = plane.ca().client("admin", &["system:masters"]);
+    let go = plane.client_past_aggregator(&first.url(), &admin).await;
+    let other_go = plane.client_past_aggregator(&second.url(), &admin).await;
+    let ours = server.admin().kube();
+
+    let plays = scenarios.iter().map(async |scenario| {
+        let answers = tokio::join!(
+            exchange::play(&go, scenario),
+            exchange::play(&other_go, scenario),
+            exchange::play(&ours, scenario)
+        );
+        (scenario, answers)
+    });
+    let (mut own_whim, mut outcome) = (Outcome::default(), Outcome::default());
+    let mut plays = futures::stream::iter(plays).buffered(AT_ONCE);
+    let mut answers = String::new();
+    while let Some((scenario, (go, other_go, ours))) = plays.next().await {
+        for (step, answer) in scenario.steps.iter().zip(&go) {
+            answers += &format!("{}  {answer}\n", step.name);
+        }
+        own_whim.add(scenario, &go, &other_go);
+        outcome.add(scenario, &go, &ours);
+    }
+    report::log("differential-go.txt", &answers);
+    (own_whim, outcome)
+}
+
+/// Each registered on a control plane of its own for the same group.
+async fn aggregated(shared: &ControlPlane, scenarios: &[Scenario]) -> Outcome {
+    let scenarios: Vec<Scenario> = scenarios.iter().filter_map(Scenario::for_the_aggregator).collect();
+    if scenarios.is_empty() {
+        return Outcome::default();
+    }
+    SampleApiserver::shared().await;
+    let plane = ControlPlane::start("differential").await;
+    namespaces(&plane, &scenarios).await;
+    let opened = in_process::etcd().await;
+    let settings = Settings {
+        front_proxy_ca: Some(plane.front_proxy_ca()),
+        ..Settings::default()
+    };
+    let server = InProcess::serving(opened.storage.clone(), settings, wardle::registry()).await;
+    let registration = Registration {
+        namespace: "wardle",
+        service: "api",
+        port: server.port(),
+        versions: &SampleApiserver::VERSIONS,
+        ca: None,
+    };
+    registration.apply(&plane).await;
+    let (theirs, ours) = tokio::join!(shared.client("admin"), plane.client("admin"));
+
+    let plays = scenarios.iter().map(async |scenario| {
+        let answers = tokio::join!(exchange::play(&theirs, scenario), exchange::play(&ours, scenario));
         (scenario, answers)
     });
     let mut outcome = Outcome::default();
     let mut plays = futures::stream::iter(plays).buffered(AT_ONCE);
     while let Some((scenario, (theirs, ours))) = plays.next().await {
-        outcome.add(&scenario.steps, &theirs, &ours);
+        outcome.add(scenario, &theirs, &ours);
     }
     outcome
-}
-
-async fn sample_client(plane: &ControlPlane, sample: &SampleApiserver) -> kube::Client {
-    let admin = plane.ca().client("admin", &["system:masters"]);
-    plane.client_past_aggregator(&sample.url(), &admin).await
-}
-
-/// Without this, a difference could be Go's own whim.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sample_apiserver_agrees_with_itself() {
-    let plane = ControlPlane::shared().await;
-    let (scenarios, _) = chosen();
-    namespaces(plane, &scenarios).await;
-    let (first, second) = tokio::join!(SampleApiserver::start(plane), SampleApiserver::start(plane));
-    let (first, second) = (first.unwrap(), second.unwrap());
-    let clients = tokio::join!(sample_client(plane, &first), sample_client(plane, &second));
-    let outcome = both(&scenarios, &clients.0, &clients.1).await;
-    println!("{} requests, {} places", outcome.requests, outcome.places);
-    assert!(outcome.differences.is_empty(), "{}", shown(&outcome.differences));
-}
-
-fn shown(differences: &[Difference]) -> String {
-    let mut text = format!("{} places differ:\n", differences.len());
-    let mut by_request: BTreeMap<&str, Vec<&Difference>> = BTreeMap::new();
-    for difference in differences {
-        by_request.entry(&difference.request).or_default().push(difference);
-    }
-    let mut left = SHOWN;
-    for (request, places) in by_request {
-        text += &format!("{request}\n");
-        for difference in places {
-            let Difference {
-                place, theirs, ours, ..
-            } = difference;
-            text += &format!("    {place}\n      theirs {theirs}\n      ours   {ours}\n");
-        }
-        left = left.saturating_sub(1);
-        if left == 0 {
-            text += "…\n";
-            break;
-        }
-    }
-    text
 }

@@ -86,25 +86,34 @@ pub(super) fn choose(header: Option<&str>, aggregated: bool) -> Option<Choice> {
         .map(str::trim)
         .filter(|header| !header.is_empty())
         .unwrap_or("*/*");
-    clauses(header).iter().find_map(|clause| {
-        let format = if clause.covers("application", "json") {
-            Format::Json
-        } else if clause.covers("application", "yaml") {
-            Format::Yaml
-        } else {
-            return None;
-        };
-        let transformation = ["g", "v", "as"].map(|name| clause.parameter(name));
-        let wants_aggregated = match transformation {
-            ["", "", ""] => false,
-            ["apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"] if aggregated => true,
-            _ => return None,
-        };
-        let pretty = matches!(clause.parameter("pretty"), "1");
-        Some(Choice {
-            format,
-            aggregated: wants_aggregated,
-            pretty,
-        })
+    let clauses = clauses(header);
+    // Aggregated discovery stands before the other and is asked first, whatever the client would rather have
+    // (k8s.io/apiserver pkg/endpoints/discovery/aggregated/wrapper.go).
+    let first = clauses
+        .iter()
+        .find_map(|clause| choice(clause, true))
+        .filter(|_| aggregated);
+    first.or_else(|| clauses.iter().find_map(|clause| choice(clause, false)))
+}
+
+/// What a clause comes to, if it asks for the one or the other form.
+fn choice(clause: &Clause<'_>, aggregated: bool) -> Option<Choice> {
+    let format = if clause.covers("application", "json") {
+        Format::Json
+    } else if clause.covers("application", "yaml") {
+        Format::Yaml
+    } else {
+        return None;
+    };
+    let asked = match ["g", "v", "as"].map(|name| clause.parameter(name)) {
+        ["", "", ""] => false,
+        ["apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"] => true,
+        _ => return None,
+    };
+    let pretty = clause.parameter("pretty") == "1";
+    (asked == aggregated).then_some(Choice {
+        format,
+        aggregated,
+        pretty,
     })
 }

@@ -14,6 +14,13 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
+    /// The same without what is sent past the aggregator alone; `None` if nothing is left.
+    pub(super) fn for_the_aggregator(&self) -> Option<Scenario> {
+        let steps: Vec<Step> = self.steps.iter().filter(|step| !step.straight).cloned().collect();
+        let name = self.name.clone();
+        (!steps.is_empty()).then_some(Scenario { name, steps })
+    }
+
     /// The namespace of its objects, also a prefix for names in no namespace.
     pub(super) fn namespace(&self) -> String {
         namespace(&self.name)
@@ -201,12 +208,12 @@ pub(super) fn substitute(text: &str, known: &Variables) -> String {
     text
 }
 
-/// Replaces `{repeat:3:ab}` by `ababab`.
+/// Replaces `{repeat:3:ab:}` by `ababab`.
 fn repeat(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once("{repeat:") {
-        let (count, after) = after.split_once(':').expect("{repeat:count:text}");
-        let (part, after) = after.split_once('}').expect("{repeat:count:text}");
+        let (count, after) = after.split_once(':').expect("{repeat:count:text:}");
+        let (part, after) = after.split_once(":}").expect("{repeat:count:text:}");
         out.push_str(before);
         out.push_str(&part.repeat(count.parse().expect("a count")));
         rest = after;
@@ -217,7 +224,7 @@ fn repeat(text: &str) -> String {
 #[test]
 fn a_file_is_read_with_its_variants() {
     let text = "# about\nlet base = /apis/{v}\neach v = a | b\n\n== first\nGET {base}\naccept: x\n\n== second\neach q = 1 | -\n\
-                frames 2\nPOST {base}/{q}?x={rv:first}\nuser-agent:\n\n{\"a\":{}, \"b\":\"{repeat:3:xy}\"}\n";
+                frames 2\nPOST {base}/{q}?x={rv:first}\nuser-agent:\n\n{\"a\":{}, \"b\":\"{repeat:3:xy:}\"}\n";
     let read = parse("file", text);
     assert_eq!(read.len(), 2);
     assert_eq!(read[1].name, "file-b");

@@ -28,8 +28,13 @@ static IN_TEXTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         ("(ResourceVersion in precondition: )[0-9]+", "${1}{revision}"),
         ("(ResourceVersion in object meta: )[0-9]+", "${1}{revision}"),
         ("(, Key: )[^,]*", "${1}{key}"),
+        // a generated name, in an error's text
+        (
+            "(\"|^)a/[bcdfghjklmnpqrstvwxz2456789]{5}(\"|$)",
+            "${1}a/{generated}${2}",
+        ),
         ("(hash=)[0-9A-F]{128}", "${1}{hash}"),
-        ("127\\.0\\.0\\.1:[0-9]+", "{address}"),
+        ("^(127\\.0\\.0\\.1)?:[0-9]+$", "{address}"),
     ];
     rules.map(|(text, with)| (pattern(text), with)).to_vec()
 });
@@ -55,6 +60,8 @@ impl Normalizer {
                 .collect();
             let value = values.join("\n");
             let value = match name.as_str() {
+                // of objects that priority and fairness made, not of ours
+                name if name.starts_with("x-kubernetes-pf-") => UID.replace_all(&value, "{uid}").into_owned(),
                 "etag" if ETAG.is_match(&value) => "{etag}".to_owned(),
                 _ if HTTP_TIME.is_match(&value) => "{time}".to_owned(),
                 _ => self.text(&value),
@@ -74,6 +81,21 @@ impl Normalizer {
             out = rule.replace_all(&out, *with).into_owned();
         }
         out
+    }
+
+    /// What was read from protobuf, where nothing says which text is a revision.
+    pub(super) fn protobuf(&mut self, value: Value) -> Value {
+        match value {
+            Value::String(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                json!("{number}")
+            }
+            Value::Array(items) => items.into_iter().map(|item| self.protobuf(item)).collect(),
+            Value::Object(fields) => {
+                let fields = fields.into_iter().map(|(key, value)| (key, self.protobuf(value)));
+                Value::Object(fields.collect())
+            }
+            other => self.value(other),
+        }
     }
 
     /// A JSON value, as deep as it goes.

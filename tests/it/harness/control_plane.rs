@@ -161,6 +161,11 @@ impl ControlPlane {
         &self.ca
     }
 
+    /// The authority of what kube-apiserver shows to the servers behind it, PEM.
+    pub(crate) fn front_proxy_ca(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("front-proxy-ca.crt")).expect("written at the start")
+    }
+
     /// What kube-apiserver shows to the servers behind it.
     pub(crate) fn front_proxy_client(&self) -> &Pair {
         &self.front_proxy_client

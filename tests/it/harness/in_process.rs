@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) unfiltered_users: Vec<String>,
     /// `--reserved-names`.
     pub(crate) reserved_names: Vec<String>,
+    /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
+    pub(crate) front_proxy_ca: Option<String>,
 }
 
 /// A running server with the rules of `bulward dev`: only `system:masters` use the storage view.
@@ -89,7 +91,8 @@ impl InProcess {
             .expect("issue a certificate");
         pair.save(&path("tls.crt"), &path("tls.key")).expect("save it");
         std::fs::write(path("ca.crt"), AUTHORITY.certificate_pem()).expect("save the authority");
-        std::fs::write(path("front.crt"), FRONT.certificate_pem()).expect("save the authority");
+        let front = settings.front_proxy_ca.as_deref().unwrap_or(FRONT.certificate_pem());
+        std::fs::write(path("front.crt"), front).expect("save the authority");
 
         let bind_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let listener = TcpListener::bind((bind_address, 0)).await.expect("a free port");
@@ -135,6 +138,11 @@ impl InProcess {
         };
         server.ready().await;
         server
+    }
+
+    /// Where it listens, on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// The storage below, for writing what no request could.

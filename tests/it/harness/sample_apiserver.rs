@@ -17,6 +17,12 @@ pub(crate) struct SampleApiserver {
 }
 
 impl SampleApiserver {
+    /// What it serves, as it is registered: group, version, the group's priority.
+    pub(crate) const VERSIONS: [(&str, &str, i32); 2] = [
+        ("wardle.example.com", "v1alpha1", 1000),
+        ("wardle.example.com", "v1beta1", 1000),
+    ];
+
     /// The one on the shared control plane, registered there.
     pub(crate) async fn shared() -> &'static SampleApiserver {
         static SHARED: OnceCell<Result<SampleApiserver, String>> = OnceCell::const_new();
@@ -72,10 +78,7 @@ impl SampleApiserver {
             namespace: "wardle",
             service: "api",
             port: self.port,
-            versions: &[
-                ("wardle.example.com", "v1alpha1", 1000),
-                ("wardle.example.com", "v1beta1", 1000),
-            ],
+            versions: &Self::VERSIONS,
             ca: Some(&self.ca),
         }
     }
