@@ -23,6 +23,7 @@ use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
 use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
+use crate::wire::duration::{go_complaint, parse_duration};
 use crate::wire::negotiate;
 use crate::wire::options::Query;
 use crate::wire::status::Status;
@@ -291,9 +292,15 @@ fn timeout(info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status
     let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
         return Ok(Some(REQUEST_TIMEOUT));
     };
-    let asked = crate::wire::duration::parse_duration(text)
-        .map_err(|error| Status::bad_request(format!("invalid timeout specified in the request URL - {error}")))?;
-    let usable = asked > Duration::ZERO && asked < REQUEST_TIMEOUT;
+    let (negative, positive) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let asked = parse_duration(positive).map_err(|_| {
+        let why = go_complaint(text);
+        Status::bad_request(format!("invalid timeout specified in the request URL - {why}"))
+    })?;
+    let usable = !negative && asked > Duration::ZERO && asked < REQUEST_TIMEOUT;
     Ok(Some(if usable { asked } else { REQUEST_TIMEOUT }))
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::quote::go_quote;
+
 /// Reads `10s`, `1m30s`, `1.5h`, `300ms` or `0` (Go's time.ParseDuration, without negative values).
 ///
 /// # Errors
@@ -35,4 +37,34 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         rest = after;
     }
     if text.is_empty() { Err(wrong()) } else { Ok(total) }
+}
+
+/// What Go's time.ParseDuration finds wrong with a text that [`parse_duration`] refused.
+pub fn go_complaint(text: &str) -> String {
+    let quoted = go_quote(text);
+    let mut rest = text.trim_start_matches(['+', '-']);
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    while !rest.is_empty() {
+        let unit = rest.trim_start_matches(is_number);
+        let after = unit.trim_start_matches(|c| !is_number(c));
+        let name = &unit[..unit.len() - after.len()];
+        if unit.len() == rest.len() {
+            break;
+        }
+        if name.is_empty() {
+            return format!("time: missing unit in duration {quoted}");
+        }
+        if !["h", "m", "s", "ms", "us", "µs", "ns"].contains(&name) {
+            return format!("time: unknown unit {} in duration {quoted}", go_quote(name));
+        }
+        rest = after;
+    }
+    format!("time: invalid duration {quoted}")
+}
+
+#[test]
+fn complaints_are_those_of_go() {
+    assert_eq!(go_complaint("abc"), "time: invalid duration \"abc\"");
+    assert_eq!(go_complaint("10"), "time: missing unit in duration \"10\"");
+    assert_eq!(go_complaint("1m3x"), "time: unknown unit \"x\" in duration \"1m3x\"");
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::names::{GroupKind, GroupResource};
+use super::quote::go_quote;
 
 /// How much text of field errors one answer carries, in bytes. The Go server has no limit: half a megabyte of bad labels is
 /// answered with sixty. What people can read is far below.
@@ -89,7 +90,7 @@ impl Status {
 
     /// 404 for an object.
     pub fn not_found(resource: &GroupResource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{resource} \"{name}\" not found")).about(resource, name)
+        Self::new(404, "NotFound", format!("{resource} {} not found", go_quote(name))).about(resource, name)
     }
 
     /// 404 for a path below a served group that names nothing.

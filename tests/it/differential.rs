@@ -14,9 +14,13 @@ mod protobuf;
 mod report;
 
 use futures::StreamExt;
+use std::sync::Arc;
+
+use bulward::storage::Storage;
+use bulward::storage::etcd::{Config, Etcd};
 use serde_json::{Value, json};
 
-use crate::harness::in_process::{self, InProcess, Settings};
+use crate::harness::in_process::{InProcess, Settings};
 use crate::harness::{ControlPlane, Registration, SampleApiserver};
 use crate::wardle;
 use compare::{Difference, compare};
@@ -81,12 +85,22 @@ async fn namespaces(plane: &ControlPlane, scenarios: &[Scenario]) {
     plane.apply(&objects.collect::<Vec<_>>()).await;
 }
 
+/// Where the Go server keeps its objects as well: then revisions are as old for the one as for the other.
+async fn storage(plane: &ControlPlane) -> Arc<dyn Storage> {
+    let config = Config {
+        endpoints: vec![plane.etcd().endpoint()],
+        prefix: "/differential".to_owned(),
+        ..Config::default()
+    };
+    Arc::new(Etcd::connect(config).await.expect("etcd serves"))
+}
+
 /// The Go server against a second of its kind, and against ours.
 async fn straight(plane: &ControlPlane, scenarios: &[Scenario]) -> (Outcome, Outcome) {
     let (first, second) = tokio::join!(SampleApiserver::start(plane), SampleApiserver::start(plane));
     let (first, second) = (first.expect("it starts"), second.expect("it starts"));
-    let opened = in_process::etcd().await;
-    let server = InProcess::serving(opened.storage.clone(), Settings::default(), wardle::registry()).await;
+    let storage = storage(plane).await;
+    let server = InProcess::serving(storage, Settings::default(), wardle::registry()).await;
     let admin = plane.ca().client("admin", &["system:masters"]);
     let go = plane.client_past_aggregator(&first.url(), &admin).await;
     let other_go = plane.client_past_aggregator(&second.url(), &admin).await;
@@ -123,12 +137,12 @@ async fn aggregated(shared: &ControlPlane, scenarios: &[Scenario]) -> Outcome {
     SampleApiserver::shared().await;
     let plane = ControlPlane::start("differential").await;
     namespaces(&plane, &scenarios).await;
-    let opened = in_process::etcd().await;
+    let storage = storage(&plane).await;
     let settings = Settings {
         front_proxy_ca: Some(plane.front_proxy_ca()),
         ..Settings::default()
     };
-    let server = InProcess::serving(opened.storage.clone(), settings, wardle::registry()).await;
+    let server = InProcess::serving(storage, settings, wardle::registry()).await;
     let registration = Registration {
         namespace: "wardle",
         service: "api",

@@ -66,5 +66,7 @@ fn columns() -> Vec<Column> {
 }
 
 fn created_at(object: &Value) -> Value {
-    json!(object["metadata"]["creationTimestamp"])
+    // what has none, such as a bookmark, was created at Go's beginning of time
+    let created = object["metadata"]["creationTimestamp"].as_str();
+    json!(created.unwrap_or("0001-01-01T00:00:00Z"))
 }

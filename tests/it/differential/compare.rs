@@ -1,6 +1,6 @@
 //! Where two answers differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -85,6 +85,16 @@ impl Walk<'_> {
             }
             return;
         }
+        if let (Some(set_theirs), Some(set_ours)) = (texts(theirs), texts(ours)) {
+            for text in set_theirs.union(&set_ours) {
+                let (theirs, ours) = (
+                    Value::from(set_theirs.contains(text)),
+                    Value::from(set_ours.contains(text)),
+                );
+                self.values(&below(place, text), Some(&theirs), Some(&ours));
+            }
+            return;
+        }
         for at in 0..theirs.len().max(ours.len()) {
             self.values(&below(place, &at.to_string()), theirs.get(at), ours.get(at));
         }
@@ -100,6 +110,13 @@ fn named(list: &[Value]) -> Option<BTreeMap<&str, &Value>> {
         }
     }
     Some(all)
+}
+
+/// The elements of a long and sorted list of texts, such as the index of paths: what is in the one and not in the other must
+/// not make all that follow differ.
+fn texts(list: &[Value]) -> Option<BTreeSet<&str>> {
+    let texts: Vec<&str> = list.iter().map(Value::as_str).collect::<Option<_>>()?;
+    (texts.len() > 8 && texts.is_sorted()).then(|| texts.into_iter().collect())
 }
 
 fn below(place: &str, key: &str) -> String {

@@ -27,6 +27,7 @@ static IN_TEXTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         ("(ResourceVersion in record \\()[0-9]+", "${1}{revision}"),
         ("(ResourceVersion in precondition: )[0-9]+", "${1}{revision}"),
         ("(ResourceVersion in object meta: )[0-9]+", "${1}{revision}"),
+        (r#"(resourceVersion\\*":\\*")[0-9]+"#, "${1}{revision}"),
         ("(, Key: )[^,]*", "${1}{key}"),
         // a generated name, in an error's text
         (
