@@ -10,6 +10,7 @@ pub use crate::wire::duration::parse_duration;
 pub use etcd::{check_endpoint, parse_prefix};
 
 use crate::http::listener::Limits;
+use crate::watchcache::log::Bounds;
 
 /// Who reads and writes unfiltered unless `--unfiltered-users` says otherwise: to the garbage collector and the
 /// namespace controller a 404 means "the owner is gone" (visibility.md V16).
@@ -36,6 +37,8 @@ pub struct Apiserver {
     pub serving: Serving,
     /// Where objects are kept.
     pub storage: Storage,
+    /// How much of the past watches can be resumed from.
+    pub history: Bounds,
     /// The cluster's API beyond reviews.
     pub cluster: Cluster,
     /// How callers are told apart.

@@ -23,7 +23,7 @@ use crate::rest::resource::Registry;
 use crate::rest::store::{self, Store};
 use crate::storage::Storage;
 use crate::telemetry::metrics::Metrics;
-use crate::watchcache::{Cache, log::Bounds, reflector};
+use crate::watchcache::{Cache, reflector};
 
 /// How long etcd may take to answer a health check.
 const STORAGE_CHECK: Duration = Duration::from_secs(2);
@@ -81,7 +81,7 @@ pub async fn serve(
     let identity = identity::Identity::establish(&config, &stop).await?;
 
     let specs = store::specs(&registry).map_err(Error::Resources)?;
-    let cache = Cache::new(specs, storage.clone(), Bounds::default());
+    let cache = Cache::new(specs, storage.clone(), config.history);
     let store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));
     tokio::spawn(

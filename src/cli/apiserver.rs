@@ -1,6 +1,7 @@
 //! `bulward apiserver`: flags by the names that k8s.io/apiserver gives them, so that operators know them.
 
 mod etcd;
+mod history;
 mod identity;
 
 use std::{
@@ -34,6 +35,8 @@ pub(super) struct Args {
     serving: ServingArgs,
     #[command(flatten, next_help_heading = "Storage")]
     storage: StorageArgs,
+    #[command(flatten, next_help_heading = "Watches")]
+    history: history::HistoryArgs,
     #[command(flatten, next_help_heading = "Authentication")]
     authentication: identity::AuthenticationArgs,
     #[command(flatten, next_help_heading = "Authorization")]
@@ -137,6 +140,7 @@ impl Args {
         Ok(Apiserver {
             serving: self.serving.config()?,
             storage: self.storage.config()?,
+            history: self.history.config()?,
             authentication: self.authentication.config(&cluster)?,
             authorization: self.authorization.config(&cluster)?,
             cluster,

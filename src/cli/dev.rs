@@ -17,6 +17,7 @@ use crate::{
     config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
     http::{listener::Limits, shutdown::Shutdown},
     server,
+    watchcache::log::Bounds,
 };
 use folder::Folder;
 
@@ -85,6 +86,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
         storage: Storage::Embedded {
             folder: arguments.data_dir.clone(),
         },
+        history: Bounds::default(),
         cluster: Cluster::None,
         authentication: Authentication {
             cluster: Cluster::None,

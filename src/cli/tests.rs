@@ -57,6 +57,14 @@ fn defaults_are_kubernetes_own() {
     );
     assert_eq!(config.unfiltered_users, UNFILTERED_USERS);
     assert!(config.reserved_names.is_empty());
+    assert_eq!((config.history.age.as_secs(), config.history.entries), (300, 100_000));
+}
+
+#[test]
+fn history_is_bounded_as_told() {
+    let config = apiserver(&[ETCD, "--watch-history=90s", "--watch-history-events=7"]).unwrap();
+    assert_eq!((config.history.age.as_secs(), config.history.entries), (90, 7));
+    assert!(apiserver(&[ETCD, "--watch-history-events=0"]).is_err());
 }
 
 #[test]

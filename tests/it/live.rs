@@ -1,6 +1,7 @@
 //! Our server as what it is for: behind a real kube-apiserver, used by kubectl, client-go and Kubernetes' own controllers.
 
 mod collector;
+mod convergence;
 mod identity;
 mod lifecycle;
 mod registration;

@@ -111,6 +111,7 @@ impl InProcess {
             },
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
+            history: bulward::watchcache::log::Bounds::default(),
             cluster: Cluster::None,
             authentication: Authentication {
                 cluster: Cluster::None,
