@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::wire::selector::{FieldSelector, LabelSelector};
 use crate::wire::user::UserInfo;
 
 mod forbidden;
@@ -48,6 +49,10 @@ pub struct ResourceAttributes {
     pub namespace: String,
     /// The object's name.
     pub name: String,
+    /// Which objects, by their fields; of a list, a watch or a deletion of a collection.
+    pub field_selector: FieldSelector,
+    /// Which objects, by their labels.
+    pub label_selector: LabelSelector,
 }
 
 /// The answer.

@@ -1,6 +1,7 @@
 //! From the socket to the request and back: everything about HTTP that is not about any one verb.
 
 pub mod body;
+pub mod compress;
 pub mod health;
 mod labels;
 pub mod listener;
@@ -9,3 +10,6 @@ pub mod request_info;
 pub mod respond;
 pub mod shutdown;
 pub mod tls;
+pub mod upgrade;
+pub mod upload;
+pub mod websocket;

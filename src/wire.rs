@@ -7,6 +7,8 @@ pub mod meta;
 pub mod names;
 pub mod negotiate;
 pub mod options;
+pub mod patch;
+pub mod protobuf;
 pub mod quote;
 pub mod schema;
 pub mod selector;

@@ -6,14 +6,17 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes as ReviewedResource, SubjectAccessReviewSpec, SubjectAccessReviewStatus,
+    FieldSelectorAttributes, LabelSelectorAttributes, NonResourceAttributes, ResourceAttributes as ReviewedResource,
+    SubjectAccessReviewSpec, SubjectAccessReviewStatus,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldSelectorRequirement, LabelSelectorRequirement};
 use moka::{Expiry, future::Cache, policy::EvictionPolicy};
 use sha2::{Digest, Sha256};
 
 use super::{Attributes, Authorizer, Decision};
 use crate::{
     cluster::webhook::{self, Backoff, CallError},
+    wire::selector::{FieldSelector, FieldTerm, LabelSelector, Operator, Requirement},
     wire::user::UserInfo,
 };
 
@@ -149,11 +152,48 @@ fn spec(user: &UserInfo, attributes: &Attributes) -> SubjectAccessReviewSpec {
                 subresource: text(&resource.subresource),
                 namespace: text(&resource.namespace),
                 name: text(&resource.name),
-                ..ReviewedResource::default()
+                field_selector: fields(&resource.field_selector),
+                label_selector: labels(&resource.label_selector),
             });
         }
     }
     spec
+}
+
+fn fields(selector: &FieldSelector) -> Option<FieldSelectorAttributes> {
+    let requirement = |term: &FieldTerm| FieldSelectorRequirement {
+        key: term.field.clone(),
+        operator: if term.equal { "In" } else { "NotIn" }.to_owned(),
+        values: Some(vec![term.value.clone()]),
+    };
+    let requirements: Vec<_> = selector.terms().iter().map(requirement).collect();
+    (!requirements.is_empty()).then(|| FieldSelectorAttributes {
+        raw_selector: None,
+        requirements: Some(requirements),
+    })
+}
+
+/// What a review cannot say is left out: the question is then about more than is asked for, never about less.
+fn labels(selector: &LabelSelector) -> Option<LabelSelectorAttributes> {
+    let requirement = |one: &Requirement| {
+        let operator = match one.operator {
+            Operator::In | Operator::Equals | Operator::DoubleEquals => "In",
+            Operator::NotIn | Operator::NotEquals => "NotIn",
+            Operator::Exists => "Exists",
+            Operator::DoesNotExist => "DoesNotExist",
+            Operator::GreaterThan | Operator::LessThan => return None,
+        };
+        Some(LabelSelectorRequirement {
+            key: one.key.clone(),
+            operator: operator.to_owned(),
+            values: (!one.values.is_empty()).then(|| one.values.clone()),
+        })
+    };
+    let requirements: Vec<_> = selector.requirements().iter().filter_map(requirement).collect();
+    (!requirements.is_empty()).then(|| LabelSelectorAttributes {
+        raw_selector: None,
+        requirements: Some(requirements),
+    })
 }
 
 fn text(value: &str) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::http::respond;
 use crate::rest::field_manager::Configuration;
 use crate::rest::store::WriteOptions;
 use crate::wire::body;
+use crate::wire::json;
 use crate::wire::meta;
 use crate::wire::options::{FieldValidation, PatchOptions};
 use crate::wire::status::Status;
@@ -40,6 +41,7 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Re
         field_validation: options.field_validation,
         duplicates: Vec::new(),
         field_manager: options.field_manager,
+        patched: false,
     };
     let config = Configuration {
         object: &config,
@@ -62,9 +64,11 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Re
 /// What can be said of a configuration without looking at the object.
 fn check(call: &Call<'_>, config: &Value) -> Result<(), Status> {
     if !config.is_object() && !config.is_null() {
-        let text = "error decoding YAML: error unmarshaling JSON: json: cannot unmarshal into Go value of type \
-                    map[string]interface {}";
-        return Err(Status::bad_request(text));
+        let given = json::kind(config);
+        return Err(Status::bad_request(format!(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {given} into Go value of \
+             type map[string]interface {{}}"
+        )));
     }
     let (api_version, kind) = (meta::api_version(config), meta::kind(config));
     if api_version != call.resource.group_version.to_string() || kind != call.resource.stored.kind {
@@ -75,6 +79,10 @@ fn check(call: &Call<'_>, config: &Value) -> Result<(), Status> {
     }
     if meta::metadata(config).get("managedFields").is_some_and(Value::is_array) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    // An object that is there keeps its name.
+    if meta::name(config).is_empty() {
+        return Ok(());
     }
     same_place(call, config)
 }

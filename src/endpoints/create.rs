@@ -1,20 +1,20 @@
 //! POST to a collection (k8s.io/apiserver pkg/endpoints/handlers/create.go).
 
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::{Call, encode, input};
 use crate::http::body::Body;
 use crate::http::respond;
+use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
 use crate::wire::meta;
 use crate::wire::options::CreateOptions;
 use crate::wire::status::Status;
 
 /// Stores a new object.
-pub async fn create(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+pub async fn create(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
     let media = input::media_type(headers)?;
-    let bytes = input::read(body).await?;
+    let bytes = input::read(upload).await?;
     let options = CreateOptions::decode(call.query)?;
     let object = input::object(call, media, &bytes)?;
     let namespace = meta::namespace(&object.value);
@@ -27,6 +27,7 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
         field_validation: options.field_validation,
         duplicates: object.duplicates,
         field_manager: input::field_manager(options.field_manager, headers),
+        patched: false,
     };
     let target = call.target();
     let written = call.store.create(&target, object.value, &write).await?;

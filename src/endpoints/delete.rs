@@ -1,18 +1,18 @@
 //! DELETE of one object (k8s.io/apiserver pkg/endpoints/handlers/delete.go).
 
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::encode::{self, Shown};
 use super::{Call, input};
 use crate::http::body::Body;
+use crate::http::upload::Upload;
 use crate::rest::store::delete::Deleted;
 use crate::wire::options::DeleteOptions;
 use crate::wire::status::Status;
 
 /// Deletes an object, or marks it when it has finalizers.
-pub async fn delete(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
-    let options = options(call, headers, body).await?;
+pub async fn delete(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
+    let options = options(call, headers, upload).await?;
     let target = call.target();
     match call.store.delete(&target, &options).await? {
         Deleted::Gone(object) => {
@@ -36,11 +36,10 @@ pub async fn delete(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Res
 }
 
 /// The options of a deletion: from the body if there is one, else from the query.
-pub async fn options(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<DeleteOptions, Status> {
-    let bytes = input::read(body).await?;
+pub async fn options(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<DeleteOptions, Status> {
+    let bytes = input::read(upload).await?;
     if bytes.is_empty() {
         return DeleteOptions::from_query(call.query);
     }
-    let value = input::value(input::media_type(headers)?, &bytes)?;
-    DeleteOptions::from_body(&value)
+    DeleteOptions::from_body(&input::options(headers, &bytes)?)
 }

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Response};
-use hyper::body::Incoming;
 
 use super::list::Listed;
 use super::{Call, delete, encode, list};
 use crate::http::body::Body;
+use crate::http::upload::Upload;
 use crate::watchcache::Object;
 use crate::wire::status::Status;
 
 /// Deletes objects and answers with what they were before.
-pub async fn delete_collection(call: &Call<'_>, headers: &HeaderMap, body: Incoming) -> Result<Response<Body>, Status> {
+pub async fn delete_collection(
+    call: &Call<'_>,
+    headers: &HeaderMap,
+    upload: &Upload,
+) -> Result<Response<Body>, Status> {
     // Bad options are told before anything is looked for.
     list::options(call)?.validate_list()?;
-    let options = delete::options(call, headers, body).await?;
+    let options = delete::options(call, headers, upload).await?;
     let Listed {
         snapshot,
         at,

@@ -25,15 +25,10 @@ use crate::endpoints::openapi::OpenApi;
 use crate::endpoints::version;
 use crate::rest::resource::Registry;
 use crate::wire::json as go_json;
+use crate::wire::protobuf;
 
 /// What discovery can be written as.
-const MEDIA_TYPES: [&str; 2] = ["application/json", "application/yaml"];
-/// What an `Accept` header has to name to be heard on discovery.
-const REPRESENTATIONS: [&str; 3] = [
-    "application/json",
-    "application/yaml",
-    "application/vnd.kubernetes.protobuf",
-];
+const REPRESENTATIONS: [&str; 3] = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
 
 /// What the documents say that the descriptors do not know.
 #[derive(Clone, Debug, Default)]
@@ -143,15 +138,19 @@ impl Documents {
 
     fn discovery(&self, legacy: &Value, root: bool, question: &Question<'_>) -> Answer {
         let Some(choice) = accept::choose(question.accept, root) else {
-            return Answer::not_acceptable(&MEDIA_TYPES);
+            return Answer::not_acceptable(&REPRESENTATIONS);
         };
         let value = if choice.aggregated { &self.aggregated } else { legacy };
         let content_type = match (choice.format, choice.aggregated) {
             (Format::Json, false) => "application/json",
             (Format::Yaml, false) => "application/yaml",
+            (Format::Protobuf, false) => protobuf::MEDIA_TYPE,
             // The aggregator takes any other spelling for a server that knows legacy discovery only.
             (Format::Json, true) => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
             (Format::Yaml, true) => "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            (Format::Protobuf, true) => {
+                "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+            }
         };
         let tag = |answer: Answer| {
             answer
@@ -181,6 +180,7 @@ fn encode(value: &Value, format: Format, pretty: bool) -> Vec<u8> {
         Format::Yaml => serde_saphyr::to_string(value)
             .expect("a JSON value always is a YAML document")
             .into_bytes(),
+        Format::Protobuf => protobuf::encode(value).expect("discovery has a protobuf form"),
         Format::Json if pretty => go_json::to_vec_pretty(value),
         Format::Json => {
             let mut body = go_json::to_vec(value);

@@ -108,7 +108,7 @@ pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>
             value["metadata"] = metadata;
             go_json::append(&mut out, &value);
         }
-        Shape::Partial => return Err(representation.mismatch(&call.resource.stored.kind, true)),
+        Shape::Partial => return Err(representation.mismatch("unstructured.Unstructured", true)),
     }
     Ok(finish(call, StatusCode::OK, out))
 }

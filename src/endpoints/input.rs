@@ -4,12 +4,14 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::Call;
+use crate::http::upload::Upload;
 use crate::wire::body::{self, Decoded, Expected, MediaType};
+use crate::wire::negotiate::{self, Format};
 use crate::wire::options::manager_from_user_agent;
+use crate::wire::protobuf;
 use crate::wire::status::Status;
 
 /// The largest body, in bytes.
@@ -28,7 +30,8 @@ pub fn media_type(headers: &HeaderMap) -> Result<MediaType, Status> {
 /// # Errors
 /// 413 over [`LIMIT`]. What is not much too large is read to its end all the same: many a client takes an answer in the
 /// middle of its own sending for a broken connection.
-pub async fn read(mut incoming: Incoming) -> Result<Bytes, Status> {
+pub async fn read(upload: &Upload) -> Result<Bytes, Status> {
+    let mut incoming = upload.open().await;
     let mut kept = BytesMut::new();
     let mut size = 0;
     while let Some(frame) = incoming.frame().await {
@@ -49,9 +52,16 @@ pub async fn read(mut incoming: Incoming) -> Result<Bytes, Status> {
     Ok(kept.freeze())
 }
 
-/// The body as JSON, whatever it is about.
-pub fn value(media: MediaType, bytes: &[u8]) -> Result<Value, Status> {
-    Ok(body::decode(media, bytes)?.value)
+/// The body as the JSON of some options, which may come in protobuf as well.
+pub fn options(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if negotiate::request_format(text)? != Format::Protobuf {
+        return Ok(body::decode(media_type(headers)?, bytes)?.value);
+    }
+    let unknown = || Status::bad_request("the body is of a kind that has no protobuf form here");
+    protobuf::decode(bytes)
+        .map_err(Status::bad_request)?
+        .ok_or_else(unknown)
 }
 
 /// The body as an object of the kind in the path.

@@ -156,7 +156,8 @@ pub fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
     let options = ListOptions::parse(call.query)?;
     let spec = call.store.spec(call.kind);
     let known = |field: &str| {
-        matches!(field, "metadata.name" | "metadata.namespace") || spec.fields.iter().any(|own| own == field)
+        let own = field == "metadata.name" || field == "metadata.namespace" && call.resource.stored.namespaced;
+        own || spec.fields.iter().any(|own| own == field)
     };
     options.field_selector.check(known).map_err(Status::bad_request)?;
     Ok(options)

@@ -3,8 +3,6 @@
 //! Strategic merge patch is answered 415, as for every resource without Go types; kubectl then sends a merge patch.
 
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::update::{part, same_place};
@@ -12,62 +10,53 @@ use super::{Call, apply, encode, input};
 use crate::http::body::Body;
 use crate::http::pipeline::Permission;
 use crate::http::respond;
+use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
 use crate::rest::store::update::Wanted;
-use crate::wire::body::{self, Decoded};
+use crate::wire::body;
 use crate::wire::negotiate::PatchType;
-use crate::wire::options::PatchOptions;
+use crate::wire::options::{FieldValidation, PatchOptions};
+use crate::wire::patch::{self, JsonPatch, OPERATIONS};
 use crate::wire::status::{Details, Status};
 use crate::wire::validation::FieldError;
 
-/// The most operations in one JSON Patch.
-const OPERATIONS: usize = 10_000;
-
 /// A decoded patch.
 enum Change {
-    Json(json_patch::Patch),
-    Merge(Decoded),
+    Json(JsonPatch),
+    Merge(Value),
 }
 
 /// Changes an object.
 pub async fn patch(
     call: &Call<'_>,
     headers: &HeaderMap,
-    incoming: Incoming,
+    upload: &Upload,
     permission: &Permission,
 ) -> Result<Response<Body>, Status> {
     let content_type = headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let kind = PatchType::of(content_type)?;
-    let bytes = input::read(incoming).await?;
+    let bytes = input::read(upload).await?;
     if kind == PatchType::Apply {
         return apply::apply(call, &bytes, permission).await;
     }
     let options = PatchOptions::decode(call.query, false)?;
-    let change = Change::decode(kind, &bytes)?;
+    let strict = options.field_validation != FieldValidation::Ignore;
+    // Whether the object is there at all is said before what is wrong with the patch.
+    let decoded = Change::decode(kind, &bytes, strict);
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_validation: options.field_validation,
-        duplicates: change.duplicates(),
+        duplicates: decoded.as_ref().map(|(_, odd)| odd.clone()).unwrap_or_default(),
         field_manager: input::field_manager(options.field_manager, headers),
+        patched: true,
     };
     let modify = |current: &Value| {
         let mut object = call.resource.complete(current.clone());
-        let (api_version, kind) = (object["apiVersion"].clone(), object["kind"].clone());
+        let (change, _) = decoded.as_ref().map_err(Clone::clone)?;
         change.apply(&mut object)?;
-        let wrong = |field: &str, wanted: &Value| {
-            let detail = format!("must be {}", wanted.as_str().unwrap_or_default());
-            let error = FieldError::invalid(field, object[field].as_str().unwrap_or_default(), &detail);
-            Err(Status::invalid(&call.resource.group_kind(), call.name, &[error]))
-        };
-        if object["apiVersion"] != api_version {
-            return wrong("apiVersion", &api_version);
-        }
-        if object["kind"] != kind {
-            return wrong("kind", &kind);
-        }
-        same_place(call, &object)?;
+        check(call, &object)?;
         Ok(object)
     };
     let target = call.target();
@@ -81,47 +70,68 @@ pub async fn patch(
     Ok(response)
 }
 
-impl Change {
-    fn decode(kind: PatchType, bytes: &[u8]) -> Result<Self, Status> {
-        let undecodable = |error: String| Status::bad_request(format!("error decoding patch: {error}"));
-        let decode = || body::decode_json(bytes).map_err(undecodable);
-        match kind {
-            PatchType::Json => {
-                let patch = json_patch::Patch::deserialize(decode()?.value);
-                let patch = patch.map_err(|error| undecodable(error.to_string()))?;
-                if patch.len() > OPERATIONS {
-                    let text = format!(
-                        "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
-                        patch.len()
-                    );
-                    return Err(Status::new(413, "RequestEntityTooLarge", text));
-                }
-                Ok(Self::Json(patch))
-            }
-            PatchType::Merge | PatchType::Apply => Ok(Self::Merge(decode()?)),
-        }
+/// What a patch leaves must be the object that it was made of.
+fn check(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+    body::identify(object).map_err(|why| Status::unreadable_patch(object, &why))?;
+    if object["metadata"].is_object() || object["metadata"].is_null() {
+        same_place(call, object)?;
     }
-
-    /// What the patch gave twice, as sentences.
-    fn duplicates(&self) -> Vec<String> {
-        match self {
-            Self::Json(_) => Vec::new(),
-            Self::Merge(patch) => patch.duplicates.clone(),
+    let (group, given) = (
+        &call.resource.group_version.to_string(),
+        crate::wire::meta::api_version(object),
+    );
+    let kind = crate::wire::meta::kind(object);
+    let wrong = |field: &str, given: &str, wanted: &str| {
+        let error = FieldError::invalid(field, given, &format!("must be {wanted}"));
+        let mut group_kind = call.resource.group_kind();
+        group_kind.kind = kind.to_owned();
+        if field == "apiVersion" {
+            group_kind.group = given
+                .split_once('/')
+                .map(|(group, _)| group)
+                .unwrap_or_default()
+                .to_owned();
         }
+        Err(Status::invalid(&group_kind, call.name, &[error]))
+    };
+    if given != group {
+        return wrong("apiVersion", given, group);
+    }
+    if kind != call.resource.stored.kind {
+        return wrong("kind", kind, &call.resource.stored.kind);
+    }
+    Ok(())
+}
+
+impl Change {
+    /// Decodes a patch, with what its fields give twice or do not know.
+    fn decode(kind: PatchType, bytes: &[u8], strict: bool) -> Result<(Self, Vec<String>), Status> {
+        if kind == PatchType::Merge {
+            let (patch, duplicates) = patch::decode_merge(bytes, strict).map_err(Status::bad_request)?;
+            return Ok((Self::Merge(patch), duplicates));
+        }
+        let (patch, odd) = patch::decode_json(bytes, strict).map_err(Status::bad_request)?;
+        if patch.len() > OPERATIONS {
+            let text = format!(
+                "Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
+                patch.len()
+            );
+            return Err(Status::new(413, "RequestEntityTooLarge", text));
+        }
+        Ok((Self::Json(patch), odd))
     }
 
     fn apply(&self, object: &mut Value) -> Result<(), Status> {
         match self {
-            Self::Json(patch) => json_patch::patch(object, patch).map_err(|error| {
+            Self::Json(patch) => patch.apply(object).map_err(|error| {
                 tracing::debug!(%error, "JSON patch does not apply");
                 let text = "the server rejected our request due to an error in our request";
                 Status::new(422, "Invalid", text).with_details(Details::default())
-            })?,
-            Self::Merge(patch) => json_patch::merge(object, &patch.value),
+            }),
+            Self::Merge(patch) => {
+                patch::merge(object, patch);
+                Ok(())
+            }
         }
-        if object.is_object() && object["metadata"].is_object() {
-            return Ok(());
-        }
-        Err(Status::bad_request("the patch leaves no object with metadata"))
     }
 }

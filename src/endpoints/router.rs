@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::{ACCEPT, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::header::{ACCEPT, ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::discovery::{Conditions, Documents, Question};
 use super::{Call, create, delete, delete_collection, get, list, patch, update, watch};
 use crate::http::body::{self, Body};
+use crate::http::compress;
 use crate::http::health::Health;
 use crate::http::pipeline::{Authorized, Route};
 use crate::http::request_info::RequestInfo;
@@ -46,11 +47,32 @@ impl Route for Router {
 
     async fn route(&self, request: Authorized) -> Response<Body> {
         let errors = request.errors;
+        let gzip = negotiate::accepts_gzip(header(&request.headers, ACCEPT_ENCODING));
         if request.info.is_resource {
             let result = self.resource(request).await;
-            return result.unwrap_or_else(|status| respond::status(&status, errors));
+            let response = result.unwrap_or_else(|status| respond::status(&status, errors));
+            return if gzip {
+                compress::gzip(response, compress::OBJECTS).await
+            } else {
+                response
+            };
         }
-        self.document(&request).await
+        let mut response = self.document(&request).await;
+        let path = request.info.path.as_str();
+        if path == "/openapi/v2" {
+            if gzip {
+                return compress::gzip(response, compress::OPENAPI).await;
+            }
+            response
+                .headers_mut()
+                .append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        let discovery = path.starts_with("/apis");
+        if gzip && discovery {
+            compress::gzip(response, compress::OBJECTS).await
+        } else {
+            response
+        }
     }
 }
 
@@ -119,7 +141,8 @@ impl Router {
         self.registry.groups.iter().any(|own| Some(own.name.as_str()) == group)
     }
 
-    async fn resource(&self, request: Authorized) -> Result<Response<Body>, Status> {
+    async fn resource(&self, mut request: Authorized) -> Result<Response<Body>, Status> {
+        let upgrade = request.upgrade.take();
         let info = &request.info;
         let resource = self.registry.find(&info.group, &info.version, &info.resource);
         let Some(resource) = resource else {
@@ -168,17 +191,17 @@ impl Router {
         match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
             (Method::GET, "list", false) => list::list(&call).await,
-            (Method::GET, "watch", _) => watch::watch(&call, &request.drain).await,
+            (Method::GET, "watch", _) => watch::watch(&call, &request.headers, upgrade, &request.drain).await,
             (Method::POST, "create", false) if collection => {
-                create::create(&call, &request.headers, request.body).await
+                create::create(&call, &request.headers, &request.body).await
             }
-            (Method::PUT, "update", true) => update::update(&call, &request.headers, request.body).await,
+            (Method::PUT, "update", true) => update::update(&call, &request.headers, &request.body).await,
             (Method::PATCH, "patch", true) => {
-                patch::patch(&call, &request.headers, request.body, &request.permission).await
+                patch::patch(&call, &request.headers, &request.body, &request.permission).await
             }
-            (Method::DELETE, "delete", true) if !status => delete::delete(&call, &request.headers, request.body).await,
+            (Method::DELETE, "delete", true) if !status => delete::delete(&call, &request.headers, &request.body).await,
             (Method::DELETE, "deletecollection", false) if collection => {
-                delete_collection::delete_collection(&call, &request.headers, request.body).await
+                delete_collection::delete_collection(&call, &request.headers, &request.body).await
             }
             _ => Err(Status::method_not_allowed()),
         }

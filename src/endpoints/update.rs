@@ -1,11 +1,11 @@
 //! PUT of an object or of its status (k8s.io/apiserver pkg/endpoints/handlers/update.go).
 
 use http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::{Call, encode, input};
 use crate::http::body::Body;
 use crate::http::respond;
+use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
 use crate::rest::store::update::{Part, Wanted};
 use crate::wire::meta;
@@ -13,9 +13,9 @@ use crate::wire::options::UpdateOptions;
 use crate::wire::status::Status;
 
 /// Replaces an object.
-pub async fn update(call: &Call<'_>, headers: &HeaderMap, incoming: Incoming) -> Result<Response<Body>, Status> {
+pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
     let media = input::media_type(headers)?;
-    let bytes = input::read(incoming).await?;
+    let bytes = input::read(upload).await?;
     let options = UpdateOptions::decode(call.query)?;
     let body = input::object(call, media, &bytes)?;
     same_place(call, &body.value)?;
@@ -24,6 +24,7 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, incoming: Incoming) ->
         field_validation: options.field_validation,
         duplicates: body.duplicates,
         field_manager: input::field_manager(options.field_manager, headers),
+        patched: false,
     };
     let wanted = body.value;
     let modify = |_: &serde_json::Value| Ok(wanted.clone());

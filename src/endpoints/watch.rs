@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{Response, StatusCode};
+use futures::stream::BoxStream;
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use rand::RngExt;
@@ -20,8 +21,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Call, list};
 use crate::http::body::{Body, BoxError};
 use crate::http::respond;
+use crate::http::upgrade::Upgrade;
+use crate::http::websocket::{self, Opcode};
 use crate::rest::store::read::Freshness;
 use crate::watchcache::Interest;
+use crate::wire::negotiate::Format;
 use crate::wire::status::Status;
 
 use frames::Frames;
@@ -31,7 +35,12 @@ use stream::{Start, Stream};
 const MIN_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// Starts a watch.
-pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Response<Body>, Status> {
+pub async fn watch(
+    call: &Call<'_>,
+    headers: &HeaderMap,
+    upgrade: Option<Upgrade>,
+    drain: &CancellationToken,
+) -> Result<Response<Body>, Status> {
     let mut options = list::options(call)?;
     options.watch = true;
     options.set_defaults();
@@ -43,6 +52,11 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
         options.field_selector = crate::wire::selector::FieldSelector::by_name(call.name);
     }
     let frames = Frames::new(call)?;
+    let format = call.representation.format;
+    let respond = |content_type, stream: BoxStream<'static, Bytes>| match upgrade {
+        Some(upgrade) if websocket::asked_for(headers) => over_websocket(headers, upgrade, format, stream, drain),
+        _ => streaming(content_type, stream),
+    };
 
     let initial = options.send_initial_events == Some(true);
     let ready = match (initial, revision) {
@@ -53,10 +67,7 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
     if let Err(status) = ready {
         // The client asked for a stream: what goes wrong after that is an event of it.
         if status.code == 504 {
-            return Ok(respond_stream(
-                &frames,
-                futures::stream::iter([frames.error(&status)]).boxed(),
-            ));
+            return Ok(respond(frames.content_type(), once(frames.error(&status))));
         }
         return Err(status);
     }
@@ -79,10 +90,7 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
             Some(entries) => Start::Replay(revision, entries.cloned().collect()),
             None => {
                 let status = Status::too_old(revision, start.log().floor());
-                return Ok(respond_stream(
-                    &frames,
-                    futures::stream::iter([frames.error(&status)]).boxed(),
-                ));
+                return Ok(respond(frames.content_type(), once(frames.error(&status))));
             }
         }
     };
@@ -92,18 +100,40 @@ pub async fn watch(call: &Call<'_>, drain: &CancellationToken) -> Result<Respons
     };
     let content_type = frames.content_type();
     let stream = Stream::new(call, options, frames, subscription, start, timeout);
-    let frames = futures::stream::unfold((stream, drain.clone()), |(mut stream, drain)| async move {
+    let events = futures::stream::unfold((stream, drain.clone()), |(mut stream, drain)| async move {
         let next = drain.run_until_cancelled(stream.next()).await.flatten()?;
         Some((next, (stream, drain)))
     });
-    Ok(streaming(content_type, frames.boxed()))
+    Ok(respond(content_type, events.boxed()))
 }
 
-fn respond_stream(frames: &Frames, stream: futures::stream::BoxStream<'static, Bytes>) -> Response<Body> {
-    streaming(frames.content_type(), stream)
+fn once(event: Bytes) -> BoxStream<'static, Bytes> {
+    futures::stream::iter([event]).boxed()
 }
 
-fn streaming(content_type: http::HeaderValue, stream: futures::stream::BoxStream<'static, Bytes>) -> Response<Body> {
+/// Each event as a message of its own.
+fn over_websocket(
+    headers: &HeaderMap,
+    upgrade: Upgrade,
+    format: Format,
+    stream: BoxStream<'static, Bytes>,
+    drain: &CancellationToken,
+) -> Response<Body> {
+    let response = match websocket::accept(headers) {
+        Ok(response) => response,
+        Err(refused) => return refused,
+    };
+    let opcode = match format {
+        Format::Protobuf => Opcode::Binary,
+        _ => Opcode::Text,
+    };
+    let messages = stream.flat_map(move |events| futures::stream::iter(frames::split(format, events)));
+    let drain = drain.clone();
+    upgrade.then(move |socket| websocket::serve(socket, opcode, messages.boxed(), drain));
+    response
+}
+
+fn streaming(content_type: http::HeaderValue, stream: BoxStream<'static, Bytes>) -> Response<Body> {
     let body = StreamBody::new(stream.map(|bytes| Ok::<_, BoxError>(Frame::data(bytes))));
     let mut response = respond::bytes(StatusCode::OK, content_type, Bytes::new());
     *response.body_mut() = body.boxed_unsync();

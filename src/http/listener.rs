@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::body::Body;
+use super::upgrade::Afterwards;
 
 /// The other end of a connection.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Peer {
     pub certificates: Arc<[CertificateDer<'static>]>,
     /// Cancelled when the server starts to drain: long-running responses end their bodies then.
     pub drain: CancellationToken,
+    /// What goes on once the connection speaks HTTP no more.
+    pub afterwards: Afterwards,
 }
 
 /// Answers requests.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CACHE_CONTROL, EXPECT, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,6 +19,8 @@ use super::labels::Labels;
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
+use super::upgrade::Upgrade;
+use super::upload::Upload;
 use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
 use crate::telemetry::logging::ACCESS_TARGET;
@@ -52,7 +54,9 @@ pub struct Authorized {
     /// Who asks.
     pub user: UserInfo,
     /// The body, not read yet.
-    pub body: Incoming,
+    pub body: Upload,
+    /// The connection, where another protocol is asked for.
+    pub upgrade: Option<Upgrade>,
     /// Whether JSON is to be indented.
     pub pretty: bool,
     /// How errors are to be written.
@@ -147,8 +151,16 @@ impl Handler for Pipeline {
 }
 
 impl Pipeline {
-    async fn serve(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+    async fn serve(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let upgrade = request.headers().contains_key(UPGRADE).then(|| {
+            let on = hyper::upgrade::on(&mut request);
+            Upgrade::new(on, peer.afterwards.clone())
+        });
         let (parts, body) = request.into_parts();
+        let upload = Upload::new(body);
+        // A client that waits for leave to send is better told not to.
+        let waits = parts.headers.contains_key(EXPECT);
+        let body = upload.clone();
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let query = Query::parse(&raw_query);
         let info = RequestInfo::parse(&parts.method, parts.uri.path(), &query);
@@ -191,6 +203,7 @@ impl Pipeline {
                 headers,
                 user: caller,
                 body,
+                upgrade,
                 pretty,
                 errors,
                 drain: peer.drain.clone(),
@@ -206,11 +219,17 @@ impl Pipeline {
         let mut response = result
             .await
             .unwrap_or_else(|status: Status| respond::status(&status, errors));
+        if !waits {
+            upload.discard().await;
+        }
         let bytes = http_body::Body::size_hint(response.body()).exact();
         self.metrics
             .request(&labels.get(), response.status(), started.elapsed(), bytes);
         let code = response.status().as_u16();
         tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
+        if long_running && code == 101 {
+            peer.afterwards.keep(self.metrics.long_running(&labels.get()));
+        }
         if long_running && code == 200 {
             let present = self.metrics.long_running(&labels.get());
             // The guard goes when the body does.

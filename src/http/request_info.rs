@@ -6,8 +6,9 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 use crate::authz::{Attributes, ResourceAttributes};
-use crate::wire::options::Query;
-use crate::wire::selector::FieldSelector;
+use crate::wire::options::{ListOptions, Query};
+use crate::wire::selector::{FieldSelector, LabelSelector};
+use crate::wire::validation::names::path_segment;
 
 /// What a request is about. All strings are empty where they do not apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub struct RequestInfo {
     pub subresource: String,
     /// The name; for lists and watches of one name by field selector that name.
     pub name: String,
+    /// Which objects, by their fields; of a list, a watch or a deletion of a collection.
+    pub field_selector: FieldSelector,
+    /// Which objects, by their labels.
+    pub label_selector: LabelSelector,
     /// Whether the name stands in the path.
     pub named_by_path: bool,
     /// More path segments than any resource has.
@@ -99,6 +104,13 @@ impl RequestInfo {
             verb => verb,
         }
         .to_owned();
+        // The deprecated form of the path is about one object or about all.
+        if !watch_prefix && matches!(self.verb.as_str(), "list" | "watch" | "deletecollection") {
+            let text = |name| query.get(name).unwrap_or_default();
+            // What cannot be read is refused later; until then the question is about everything.
+            self.field_selector = FieldSelector::parse(text("fieldSelector")).unwrap_or_default();
+            self.label_selector = LabelSelector::parse(text("labelSelector")).unwrap_or_default();
+        }
     }
 
     /// What the authorizer is asked.
@@ -117,6 +129,8 @@ impl RequestInfo {
             subresource: self.subresource.clone(),
             namespace: self.namespace.clone(),
             name: self.name.clone(),
+            field_selector: self.field_selector.clone(),
+            label_selector: self.label_selector.clone(),
         })
     }
 
@@ -128,8 +142,9 @@ impl RequestInfo {
 
 /// RBAC rules with resourceNames cover lists and watches of exactly one name.
 fn selected_name(query: &Query) -> Option<String> {
-    let selector = FieldSelector::parse(query.get("fieldSelector")?).ok()?;
-    selector.exact_name().map(str::to_owned)
+    let options = ListOptions::parse(query).ok()?;
+    let name = options.field_selector.exact_name()?;
+    path_segment(name).is_empty().then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -247,6 +262,40 @@ mod tests {
             );
             assert_eq!(got, (verb, namespace, resource, name, subresource), "{path}?{query}");
             assert!(info.is_resource);
+        }
+    }
+
+    #[test]
+    fn selectors_are_part_of_the_question() {
+        let base = "/apis/g/v1";
+        let asked = |method, path: &str, query| {
+            let info = parse(method, &format!("{base}{path}"), query);
+            (
+                info.name,
+                info.field_selector.to_string(),
+                info.label_selector.requirements().len(),
+            )
+        };
+        let query = "fieldSelector=metadata.name%3Dweb,a!%3Db&labelSelector=x,y+in+(1,2)";
+        let text = "a!=b,metadata.name=web".to_owned();
+        assert_eq!(
+            asked(Method::GET, "/things", query),
+            ("web".to_owned(), text.clone(), 2)
+        );
+        assert_eq!(asked(Method::DELETE, "/things", query), (String::new(), text, 2));
+        let nothing = (String::new(), String::new(), 0);
+        assert_eq!(asked(Method::GET, "/watch/things", query), nothing);
+        assert_eq!(asked(Method::POST, "/things", query), nothing);
+        assert_eq!(
+            asked(Method::GET, "/things", "fieldSelector=a&labelSelector=("),
+            nothing
+        );
+        // options that cannot be read name nothing, and neither does a name that cannot be one
+        for query in [
+            "limit=x&fieldSelector=metadata.name%3Dweb",
+            "fieldSelector=metadata.name%3Da/b",
+        ] {
+            assert_eq!(asked(Method::GET, "/things", query).0, "", "{query}");
         }
     }
 

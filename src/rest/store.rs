@@ -68,6 +68,8 @@ pub struct WriteOptions {
     pub duplicates: Vec<String>,
     /// Who owns what is written.
     pub field_manager: String,
+    /// Whether the object comes from a patch, whose fault it is then if it cannot be read.
+    pub patched: bool,
 }
 
 impl WriteOptions {

@@ -54,6 +54,8 @@ impl MediaType {
         Ok(match request_format(content_type)? {
             Format::Json => Self::Json,
             Format::Yaml => Self::Yaml,
+            // what has a protobuf form is decoded elsewhere
+            Format::Protobuf => return Err(Status::unsupported_media_type(&super::negotiate::MEDIA_TYPES)),
         })
     }
 }
@@ -129,22 +131,44 @@ pub fn decode_object(media: MediaType, bytes: &[u8], expected: &Expected<'_>) ->
     Ok(decoded)
 }
 
+/// Whether `apiVersion` and `kind` can be read of what a patch left, and are there.
+///
+/// # Errors
+/// The text of Kubernetes' decoder.
+pub fn identify(value: &Value) -> Result<(), String> {
+    readable(value)?;
+    for (key, name) in [("kind", "Kind"), ("apiVersion", "apiVersion")] {
+        if value.get(key).and_then(Value::as_str).unwrap_or_default().is_empty() {
+            let text = json::to_vec(value);
+            return Err(format!("Object '{name}' is missing in '{}'", quoted(&text)));
+        }
+    }
+    Ok(())
+}
+
+const OPENING: &str = "couldn't get version/kind; json parse error";
+
 /// Decodes a body and makes sure that `apiVersion` and `kind` can be read.
 fn interpret(media: MediaType, bytes: &[u8]) -> Result<Decoded, String> {
-    const TARGET: &str =
-        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
-    let opening = "couldn't get version/kind; json parse error";
     let decoded = match media {
-        MediaType::Json => decode_json(bytes).map_err(|why| format!("{opening}: {why}"))?,
+        MediaType::Json => decode_json(bytes).map_err(|why| format!("{OPENING}: {why}"))?,
         MediaType::Yaml => decode_yaml(bytes)?,
     };
-    match &decoded.value {
+    readable(&decoded.value)?;
+    Ok(decoded)
+}
+
+/// Whether `apiVersion` and `kind` have a type that can be read.
+fn readable(value: &Value) -> Result<(), String> {
+    const TARGET: &str =
+        r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    match value {
         Value::Object(map) => {
             for key in ["apiVersion", "kind"] {
                 if let Some(other) = map.get(key).filter(|value| !value.is_string() && !value.is_null()) {
                     let kind = json::kind(other);
                     return Err(format!(
-                        "{opening}: json: cannot unmarshal {kind} into Go struct field .{key} of type string"
+                        "{OPENING}: json: cannot unmarshal {kind} into Go struct field .{key} of type string"
                     ));
                 }
             }
@@ -156,12 +180,12 @@ fn interpret(media: MediaType, bytes: &[u8]) -> Result<Decoded, String> {
         Value::Null => {}
         other => {
             return Err(format!(
-                "{opening}: json: cannot unmarshal {} into Go value of type {TARGET}",
+                "{OPENING}: json: cannot unmarshal {} into Go value of type {TARGET}",
                 json::kind(other)
             ));
         }
     }
-    Ok(decoded)
+    Ok(())
 }
 
 /// The beginning of a body for a message: JSON objects as they are, everything else in hexadecimal digits.

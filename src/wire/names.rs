@@ -23,7 +23,7 @@ pub struct GroupResource {
 }
 
 /// A kind of a group: `Organization.apiserver.bulward.io`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKind {
     /// The API group.
     pub group: String,

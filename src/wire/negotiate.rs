@@ -13,6 +13,8 @@ pub enum Format {
     Json,
     /// `application/yaml`.
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`: for what [`super::protobuf`] knows.
+    Protobuf,
 }
 
 /// What is written of an object or list.
@@ -53,7 +55,7 @@ pub enum PatchType {
 }
 
 /// The media types that messages name.
-const MEDIA_TYPES: [&str; 3] = [
+pub const MEDIA_TYPES: [&str; 3] = [
     "application/json",
     "application/yaml",
     "application/vnd.kubernetes.protobuf",
@@ -69,8 +71,6 @@ const PATCH_TYPES: [&str; 3] = [
     "application/merge-patch+json",
     "application/apply-patch+yaml",
 ];
-/// Bodies above this size are compressed, in bytes.
-const GZIP_THRESHOLD: usize = 128 * 1024;
 
 impl Format {
     /// The media type.
@@ -78,6 +78,7 @@ impl Format {
         match self {
             Self::Json => "application/json",
             Self::Yaml => "application/yaml",
+            Self::Protobuf => super::protobuf::MEDIA_TYPE,
         }
     }
 }
@@ -103,14 +104,14 @@ impl Representation {
 }
 
 /// Picks the representation of a response: the clauses of `Accept` in their order, unknown and unsupported ones left out.
-/// `watching` is for streams, which are JSON alone; `named` for requests whose path names one object, which is never a list.
+/// `watching` is for streams, which are never YAML; `named` for requests whose path names one object, which is never a list.
 ///
 /// # Errors
 /// 406.
 pub fn representation(accept: Option<&str>, watching: bool, named: bool) -> Result<Representation, Status> {
     let found = accept::pick(accept.unwrap_or_default(), true);
     let found = found.ok_or_else(|| Status::not_acceptable(&MEDIA_TYPES))?;
-    if watching && found.format != Format::Json {
+    if watching && found.format == Format::Yaml {
         return Err(Status::not_acceptable(&STREAM_TYPES));
     }
     if (watching || named) && found.shape == Shape::PartialList {
@@ -156,13 +157,10 @@ pub fn pretty_for(query: &Query, user_agent: Option<&str>) -> bool {
     pretty(query.get("pretty"), user_agent)
 }
 
-/// Whether a body of `size` bytes is compressed for a client with this `Accept-Encoding`. Streams never are.
-pub fn gzip(accept_encoding: Option<&str>, size: usize) -> bool {
-    let accepted = accept_encoding
-        .unwrap_or_default()
-        .split(',')
-        .any(|one| one.trim() == "gzip");
-    accepted && size > GZIP_THRESHOLD
+/// Whether a client takes gzip (k8s.io/apiserver pkg/endpoints/handlers/responsewriters/writers.go negotiateContentEncoding).
+pub fn accepts_gzip(accept_encoding: Option<&str>) -> bool {
+    let codings = accept_encoding.unwrap_or_default().split(',');
+    codings.map(str::trim).any(|one| one == "gzip")
 }
 
 /// The format of a request's body; JSON where the header is absent.
@@ -181,6 +179,7 @@ pub fn request_format(content_type: Option<&str>) -> Result<Format, Status> {
     match media_type.trim().to_ascii_lowercase().as_str() {
         "application/json" if well_formed => Ok(Format::Json),
         "application/yaml" if well_formed => Ok(Format::Yaml),
+        super::protobuf::MEDIA_TYPE if well_formed => Ok(Format::Protobuf),
         _ => Err(Status::unsupported_media_type(&MEDIA_TYPES)),
     }
 }

@@ -27,6 +27,8 @@ pub struct Status {
     pub details: Option<Box<Details>>,
     /// `metadata.continue`: a fresh token that goes with an expired one.
     pub continue_token: Option<String>,
+    /// Sentences for `Warning` headers, found before the error was.
+    pub warnings: Vec<String>,
     /// Why it happened, for the log under the audit id; never sent.
     pub internal: Option<String>,
 }
@@ -84,6 +86,7 @@ impl Status {
             message: message.into(),
             details: None,
             continue_token: None,
+            warnings: Vec::new(),
             internal: None,
         }
     }
@@ -158,6 +161,19 @@ impl Status {
             causes,
             ..Details::default()
         })
+    }
+
+    /// 422 for what a patch has made of an object. The original quotes all of it; a limit keeps answers small.
+    pub fn unreadable_patch(object: &Value, why: &str) -> Self {
+        const QUOTED: usize = 4096;
+        let mut text = String::from_utf8_lossy(&super::json::to_vec(object)).into_owned();
+        if text.len() > QUOTED {
+            let end = (0..=QUOTED).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or(0));
+            text.push_str(" ...");
+        }
+        let error = super::validation::FieldError::invalid("patch", &text, why);
+        Self::invalid(&GroupKind::default(), "", &[error])
     }
 
     /// 400.
@@ -261,6 +277,12 @@ impl Status {
     /// Replaces the details.
     pub fn with_details(mut self, details: Details) -> Self {
         self.details = Some(Box::new(details));
+        self
+    }
+
+    /// The error with warnings that were found before it.
+    pub fn with_warnings(mut self, warnings: &[String]) -> Self {
+        self.warnings.extend_from_slice(warnings);
         self
     }
 

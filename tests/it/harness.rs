@@ -6,7 +6,6 @@
 mod aggregation;
 mod bulward;
 mod control_plane;
-pub(crate) mod custom_resource;
 mod etcd;
 pub(crate) mod guardian;
 pub(crate) mod in_process;
@@ -17,9 +16,11 @@ pub(crate) mod pki;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod programs;
+pub(crate) mod raw;
 mod sample_apiserver;
 pub(crate) mod tenancy;
 mod tests;
+pub(crate) mod twin;
 mod waiting;
 
 pub(crate) use aggregation::Registration;

@@ -180,7 +180,7 @@ async fn large_nonsense_is_refused_in_few_words() {
     let object = |change: Value| {
         let mut body = as_stored(an_organization("acme", &[user("alice")]));
         body["metadata"]["resourceVersion"] = json!("@");
-        json_patch::merge(&mut body, &change);
+        bulward::wire::patch::merge(&mut body, &change);
         body.to_string()
     };
     let subjects: Vec<Value> = (0..2_000)

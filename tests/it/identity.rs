@@ -196,6 +196,7 @@ async fn permissions_are_those_of_the_clusters_rbac() {
         subresource: "status".to_owned(),
         namespace: "default".to_owned(),
         name: "one".to_owned(),
+        ..ResourceAttributes::default()
     });
     let denied = authorizer.authorize(&user, &attributes).await.unwrap();
     assert_eq!(denied, Decision::deny());

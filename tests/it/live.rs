@@ -3,7 +3,6 @@
 mod collector;
 mod convergence;
 mod identity;
-mod kubectl;
 mod lifecycle;
 mod registration;
 mod survival;

@@ -16,3 +16,4 @@ mod tidy;
 mod verbs;
 mod visibility;
 mod wardle;
+mod wire;

@@ -18,6 +18,7 @@ fn resource(name: &str, namespace: &str, subresource: &str) -> Attributes {
         subresource: subresource.to_owned(),
         namespace: namespace.to_owned(),
         name: name.to_owned(),
+        ..ResourceAttributes::default()
     })
 }
 

@@ -107,6 +107,7 @@ async fn question_says_all() {
         subresource: "status".to_owned(),
         namespace: "ns".to_owned(),
         name: "n".to_owned(),
+        ..ResourceAttributes::default()
     });
     assert_eq!(authorizer.authorize(&alice, &attributes).await, allowed());
     let expected = json!({
@@ -136,6 +137,50 @@ async fn decisions_are_cached_by_question() {
     };
     assert_eq!(authorizer.authorize(&in_group, &path("/x")).await, denied());
     assert_eq!(fake.calls(), 3, "other groups are another question");
+}
+
+/// k8s.io/apiserver plugin/pkg/authorizer/webhook/webhook.go resourceAttributesFrom.
+#[tokio::test]
+async fn selectors_are_part_of_the_question() {
+    let (fake, authorizer) = authorizer(Fake::default(), options());
+    let ask = async |fields: &str, labels: &str| {
+        let attributes = Attributes::Resource(ResourceAttributes {
+            verb: "list".to_owned(),
+            field_selector: FieldSelector::parse(fields).unwrap(),
+            label_selector: LabelSelector::parse(labels).unwrap(),
+            ..ResourceAttributes::default()
+        });
+        assert_eq!(authorizer.authorize(&user("alice"), &attributes).await, allowed());
+        fake.asked.lock().last().unwrap()["resourceAttributes"].clone()
+    };
+    assert_eq!(
+        ask("a=1,b!=2", "x,!y,z in (2,1),w notin (3),v=4,u!=5,t>6").await,
+        json!({
+            "verb": "list",
+            "fieldSelector": {"requirements": [
+                {"key": "a", "operator": "In", "values": ["1"]},
+                {"key": "b", "operator": "NotIn", "values": ["2"]},
+            ]},
+            "labelSelector": {"requirements": [
+                {"key": "u", "operator": "NotIn", "values": ["5"]},
+                {"key": "v", "operator": "In", "values": ["4"]},
+                {"key": "w", "operator": "NotIn", "values": ["3"]},
+                {"key": "x", "operator": "Exists"},
+                {"key": "y", "operator": "DoesNotExist"},
+                {"key": "z", "operator": "In", "values": ["1", "2"]},
+            ]},
+        })
+    );
+    assert_eq!(
+        ask("", "t>6").await,
+        json!({"verb": "list"}),
+        "a comparison cannot be asked about"
+    );
+    let calls = fake.calls();
+    ask("a=1", "").await;
+    ask("a=2", "").await;
+    ask("a=1", "").await;
+    assert_eq!(fake.calls(), calls + 2, "other selectors are another question");
 }
 
 #[tokio::test]

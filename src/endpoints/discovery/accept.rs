@@ -17,6 +17,7 @@ pub(in crate::endpoints) struct Clause<'a> {
 pub(super) enum Format {
     Json,
     Yaml,
+    Protobuf,
 }
 
 /// What a discovery endpoint answers with.
@@ -102,6 +103,8 @@ fn choice(clause: &Clause<'_>, aggregated: bool) -> Option<Choice> {
         Format::Json
     } else if clause.covers("application", "yaml") {
         Format::Yaml
+    } else if clause.covers("application", "vnd.kubernetes.protobuf") {
+        Format::Protobuf
     } else {
         return None;
     };

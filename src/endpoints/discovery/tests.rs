@@ -42,7 +42,6 @@ fn the_first_known_form_wins() {
 fn what_cannot_be_written_is_refused() {
     for header in [
         V2BETA1,
-        "application/vnd.kubernetes.protobuf",
         "text/html",
         "nonsense",
         "application/json;as=Table;v=v1;g=meta.k8s.io",
@@ -53,11 +52,15 @@ fn what_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn protobuf_falls_through_to_json() {
-    assert_eq!(
-        choose(Some("application/vnd.kubernetes.protobuf,application/json"), false),
-        json(false)
-    );
+fn protobuf_is_a_form_like_others() {
+    let aggregated = "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    for (header, wanted) in [
+        ("application/vnd.kubernetes.protobuf,application/json", false),
+        (aggregated, true),
+    ] {
+        let choice = choose(Some(header), true).expect("served");
+        assert_eq!((choice.format, choice.aggregated), (Format::Protobuf, wanted));
+    }
 }
 
 #[test]

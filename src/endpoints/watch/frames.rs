@@ -11,7 +11,8 @@ use crate::http::respond;
 use crate::visibility::Role;
 use crate::watchcache::{Object, Revision};
 use crate::wire::json as go_json;
-use crate::wire::negotiate::{Representation, Shape};
+use crate::wire::negotiate::{Format, Representation, Shape};
+use crate::wire::protobuf;
 use crate::wire::status::Status;
 
 /// What happened to an object.
@@ -52,7 +53,10 @@ impl Frames {
     }
 
     pub(super) fn content_type(&self) -> HeaderValue {
-        respond::JSON
+        match self.representation.format {
+            Format::Protobuf => HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch"),
+            _ => respond::JSON,
+        }
     }
 
     /// Appends an event about `object`, which carries `revision`.
@@ -64,18 +68,17 @@ impl Frames {
         role: Option<Role>,
         out: &mut Vec<u8>,
     ) {
-        open(kind.as_str(), out);
-        match self.representation.shape {
-            Shape::Object => object.write_at(&self.head, revision, out),
-            _ => {
-                let mut text = Vec::new();
-                object.write_at(b"{", revision, &mut text);
-                let value = serde_json::from_slice(&text).unwrap_or_default();
-                let value = self.convert(value, Some(&Shown { object, role }), revision);
-                go_json::append(out, &value);
-            }
+        if self.representation.shape == Shape::Object {
+            open(kind.as_str(), out);
+            object.write_at(&self.head, revision, out);
+            out.extend_from_slice(b"}\n");
+            return;
         }
-        out.extend_from_slice(b"}\n");
+        let mut text = Vec::new();
+        object.write_at(b"{", revision, &mut text);
+        let value = serde_json::from_slice(&text).unwrap_or_default();
+        let value = self.convert(value, Some(&Shown { object, role }), revision);
+        self.write(kind.as_str(), &value, out);
     }
 
     /// Appends a bookmark at `revision`; `initial` ends the initial events.
@@ -88,18 +91,27 @@ impl Frames {
             Shape::Object => json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}),
             _ => self.convert(json!({"metadata": metadata}), None, revision),
         };
-        open("BOOKMARK", out);
-        go_json::append(out, &value);
-        out.extend_from_slice(b"}\n");
+        self.write("BOOKMARK", &value, out);
     }
 
     /// The event that ends a watch for good.
     pub(super) fn error(&self, status: &Status) -> Bytes {
         let mut out = Vec::new();
-        open("ERROR", &mut out);
-        go_json::append(&mut out, &status.to_value());
-        out.extend_from_slice(b"}\n");
+        self.write("ERROR", &status.to_value(), &mut out);
         out.into()
+    }
+
+    fn write(&self, kind: &str, value: &Value, out: &mut Vec<u8>) {
+        if self.representation.format != Format::Protobuf {
+            open(kind, out);
+            go_json::append(out, value);
+            out.extend_from_slice(b"}\n");
+            return;
+        }
+        // Negotiation lets nothing come here that has no such form.
+        let event = protobuf::watch_event(kind, &protobuf::encode(value).unwrap_or_default());
+        out.extend_from_slice(&u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
+        out.extend_from_slice(&event);
     }
 
     /// An object as a table or as metadata alone.
@@ -130,4 +142,21 @@ fn open(kind: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\",\"object\":");
+}
+
+/// The events of one piece of a stream, one by one, without what separates them there.
+pub(super) fn split(format: Format, mut piece: Bytes) -> Vec<Bytes> {
+    let mut events = Vec::new();
+    while !piece.is_empty() {
+        let event = if format == Format::Protobuf {
+            let length = piece.split_to(piece.len().min(4));
+            let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            piece.split_to(piece.len().min(length))
+        } else {
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            piece.split_to(end.map_or(piece.len(), |end| end + 1))
+        };
+        events.push(event);
+    }
+    events
 }

@@ -25,6 +25,7 @@ use super::{
     ConnectionEvent, Limits, Peer, Shared,
     activity::{Activity, Phase, Tracked, Watched},
 };
+use crate::http::upgrade::Afterwards;
 
 /// Runs HTTP/2 streams among the listener's tasks, so that draining waits for them too.
 #[derive(Clone)]
@@ -66,7 +67,9 @@ async fn requests(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, remote_add
         remote_addr,
         certificates: session.peer_certificates().unwrap_or_default().into(),
         drain: shared.shutdown.clone(),
+        afterwards: Afterwards::default(),
     });
+    let afterwards = peer.afterwards.clone();
     let activity = Activity::new();
     let service = service_fn({
         let (shared, activity) = (Arc::clone(shared), Arc::clone(&activity));
@@ -86,8 +89,11 @@ async fn requests(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, remote_add
         watch_over(shared, connection, &activity, |it| it.graceful_shutdown()).await;
     } else {
         let stream = Watched::new(stream, Arc::clone(&activity));
-        let connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         watch_over(shared, connection, &activity, |it| it.graceful_shutdown()).await;
+        if let Some(task) = afterwards.take() {
+            shared.abort.run_until_cancelled(task).await;
+        }
     }
 }
 

@@ -62,6 +62,13 @@ impl Store {
         let object = self
             .fields(target.kind)
             .apply(&nothing, &config, &options.write(target, Part::Main))?;
+        if meta::name(&object).is_empty() {
+            let text = format!(
+                "the name of the object ({} based on URL) was undeterminable: name must be provided",
+                target.name
+            );
+            return Err(Status::bad_request(text));
+        }
         let uid = meta::uid(&object);
         if !uid.is_empty() {
             let why =

@@ -64,7 +64,8 @@ impl Store {
                 meta::set(&mut object, "name", meta::generated_name(&base));
             }
             let mut warnings = tidied.clone();
-            warnings.extend(self.validate_new(target, &object)?);
+            let found = self.validate_new(target, &object);
+            warnings.extend(found.map_err(|status| status.with_warnings(&tidied))?);
             let name = meta::name(&object).to_owned();
             let named = target.named(target.namespace, &name);
             if let Some(written) = self.insert(&named, &object, options, warnings).await? {

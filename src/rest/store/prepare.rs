@@ -75,9 +75,13 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<Vec<String>, Status> {
         let stored = self.stored(target.kind);
-        let refuse = |error: String| Status::bad_request(cannot_handle(target, &error));
+        let given = options.patched.then(|| object.clone());
+        let refuse = |error: String| match &given {
+            Some(given) => Status::unreadable_patch(given, &error),
+            None => Status::bad_request(cannot_handle(target, &error)),
+        };
         let mut unknown = options.duplicates.clone();
-        unknown.extend(meta::coerce(object).map_err(refuse)?);
+        unknown.extend(meta::coerce(object).map_err(&refuse)?);
         unknown.extend(stored.schema.prune(object));
         stored.schema.apply_defaults(object);
         stored.kind.strategy.default(object);
@@ -85,10 +89,7 @@ impl Store {
             FieldValidation::Ignore => Ok(Vec::new()),
             FieldValidation::Warn => Ok(unknown),
             FieldValidation::Strict if unknown.is_empty() => Ok(Vec::new()),
-            FieldValidation::Strict => {
-                let problem = format!("strict decoding error: {}", unknown.join(", "));
-                Err(Status::bad_request(cannot_handle(target, &problem)))
-            }
+            FieldValidation::Strict => Err(refuse(format!("strict decoding error: {}", told(unknown)))),
         }
     }
 }
@@ -103,6 +104,16 @@ impl Store {
         stored.kind.strategy.default(object);
         Ok(())
     }
+}
+
+/// What a strict decoder says of odd fields; what YAML gave twice is one sentence of its own.
+fn told(unknown: Vec<String>) -> String {
+    let (mut lines, mut others): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|one| one.starts_with("line "));
+    if !lines.is_empty() {
+        lines.insert(0, "yaml: unmarshal errors:".to_owned());
+        others.insert(0, lines.join("\n  "));
+    }
+    others.join(", ")
 }
 
 /// Kubernetes' own opening for a body that is no object of the kind.

@@ -137,7 +137,7 @@ impl Store {
         }
         let old = current.value();
         let (mut new, mut warnings) = self.wanted(target, part, options, &old, wanted)?;
-        compare_identity(target, &new, &old)?;
+        compare_identity(target, options, &new, &old).map_err(|status| status.with_warnings(&warnings))?;
         metadata::carry_over(&mut new, &old);
         meta::set(&mut new, "namespace", target.namespace);
         match part {
@@ -149,7 +149,8 @@ impl Store {
                 meta::set(&mut new, "managedFields", managed.unwrap_or_default());
             }
         }
-        warnings.extend(self.validate_change(target, part, &new, &old)?);
+        let found = self.validate_change(target, part, &new, &old);
+        warnings.extend(found.map_err(|status| status.with_warnings(&warnings))?);
         if content(&new) != content(&old) {
             metadata::next_generation(&mut new);
         }
@@ -224,10 +225,19 @@ fn written(object: Arc<Object>, warnings: Vec<String>) -> Written {
 }
 
 /// The resourceVersion and uid that the client gives are preconditions.
-fn compare_identity(target: &Target<'_>, new: &Value, old: &Value) -> Result<(), Status> {
+fn compare_identity(target: &Target<'_>, options: &WriteOptions, new: &Value, old: &Value) -> Result<(), Status> {
     let resource = target.resource.group_resource();
     let uid = meta::uid(new);
     if !uid.is_empty() && uid != meta::uid(old) {
+        if options.patched {
+            let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
+            // found by two validations in the original
+            return Err(Status::invalid(
+                &target.resource.group_kind(),
+                target.name,
+                &[error.clone(), error],
+            ));
+        }
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: /{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \
              precondition: {uid}, UID in object meta: {}",

@@ -32,7 +32,11 @@ pub(super) fn pick(header: &str, convert: bool) -> Option<Representation> {
     if header.is_empty() {
         return Some(Representation::JSON);
     }
-    let formats = [("json", Format::Json), ("yaml", Format::Yaml)];
+    let formats = [
+        ("json", Format::Json),
+        ("yaml", Format::Yaml),
+        ("vnd.kubernetes.protobuf", Format::Protobuf),
+    ];
     for clause in parse(header) {
         for (subtype, format) in formats {
             if clause.names(subtype)
@@ -58,7 +62,7 @@ fn accept(clause: &Clause<'_>, format: Format, convert: bool) -> Option<Represen
             "g" => group = Some(*value),
             "v" => version = Some(*value),
             // YAML cannot be streamed
-            "stream" if format == Format::Json && *value == "watch" || value.is_empty() => {}
+            "stream" if format != Format::Yaml && *value == "watch" || value.is_empty() => {}
             "stream" => return None,
             "sv" if convert && *value == "v1" || value.is_empty() => {}
             "sv" => return None,
@@ -66,8 +70,10 @@ fn accept(clause: &Clause<'_>, format: Format, convert: bool) -> Option<Represen
             _ => {}
         }
     }
+    let protobuf = format == Format::Protobuf;
     if kind.is_none() && group.is_none() && version.is_none() {
-        return Some(found);
+        // An error has a protobuf form, an object has none.
+        return (!protobuf || !convert).then_some(found);
     }
     found.meta_version = match (group, version) {
         (Some("meta.k8s.io"), Some("v1")) => "meta.k8s.io/v1",
@@ -75,7 +81,7 @@ fn accept(clause: &Clause<'_>, format: Format, convert: bool) -> Option<Represen
         _ => return None,
     };
     found.shape = match kind {
-        Some("Table") => Shape::Table,
+        Some("Table") if !protobuf => Shape::Table,
         Some("PartialObjectMetadata") => Shape::Partial,
         Some("PartialObjectMetadataList") => Shape::PartialList,
         _ => return None,

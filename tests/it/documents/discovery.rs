@@ -140,7 +140,8 @@ fn what_cannot_be_written_is_406() {
         assert_eq!(status["reason"], "NotAcceptable");
         assert_eq!(
             status["message"],
-            "only the following media types are accepted: application/json, application/yaml"
+            "only the following media types are accepted: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf"
         );
     }
 }

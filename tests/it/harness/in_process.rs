@@ -29,6 +29,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::guardian;
 use super::pki::install_tls_provider;
+use super::raw::Door;
 
 pub(crate) use answer::{Answer, key, revision};
 pub(crate) use caller::Caller;
@@ -175,6 +176,24 @@ impl InProcess {
     /// An administrator, who may use the storage view.
     pub(crate) fn admin(&self) -> Caller {
         self.user("admin", &["system:masters"])
+    }
+
+    /// How an administrator reaches the server byte by byte.
+    pub(crate) fn door(&self) -> Door {
+        let pair = AUTHORITY.issue(&Leaf::client("admin", &["system:masters"]));
+        let pair = pair.expect("issue a certificate");
+        Door {
+            port: self.port,
+            authority: AUTHORITY.certificate_pem().to_owned(),
+            certificate: pair.certificate_pem,
+            key: pair.key_pem,
+            identity: "",
+        }
+    }
+
+    /// Begins to end the server: it takes no new requests.
+    pub(crate) fn drain(&self) {
+        self.shutdown.draining().cancel();
     }
 
     /// Somebody without credentials.

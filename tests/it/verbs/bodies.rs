@@ -15,7 +15,7 @@ async fn bad_bodies_are_refused_and_nothing_is_stored() {
     let good = an_organization("acme", &[user("alice")]);
     let with = |change: serde_json::Value| {
         let mut body = good.clone();
-        json_patch::merge(&mut body, &change);
+        bulward::wire::patch::merge(&mut body, &change);
         body.to_string()
     };
     let cases = [

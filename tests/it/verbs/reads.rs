@@ -84,7 +84,13 @@ async fn metadata_alone_and_other_forms() {
     world.organization("acme", &[user("alice")]).await;
     let alice = world.user("alice");
     let list = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-    let metadata = alice.get_as(&organizations(), list).await.expect(200);
+    let (_, json) = list.split_once(',').unwrap();
+    let metadata = alice.get_as(&organizations(), json).await.expect(200);
+    let protobuf = alice.get_as(&organizations(), list).await;
+    assert_eq!(
+        Some(&protobuf.body[..]),
+        bulward::wire::protobuf::encode(&metadata).as_deref()
+    );
     assert_eq!(metadata["kind"], "PartialObjectMetadataList");
     assert_eq!(metadata["items"][0]["kind"], "PartialObjectMetadata");
     assert_eq!(metadata["items"][0].get("spec"), None);

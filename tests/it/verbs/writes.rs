@@ -186,7 +186,7 @@ async fn patches_of_every_type() {
         .refused(413, "RequestEntityTooLarge");
     assert_eq!(
         many["message"],
-        "The allowed maximum operations in a JSON patch is 10000, got 10001"
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
     );
     for media in [
         "application/strategic-merge-patch+json",

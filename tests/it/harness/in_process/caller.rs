@@ -46,6 +46,14 @@ impl Caller {
         }
     }
 
+    /// Whoever `client` is, on whatever server.
+    pub(crate) fn through(client: kube::Client) -> Self {
+        Self {
+            client,
+            headers: Vec::new(),
+        }
+    }
+
     /// The same identity through kube's typed interface.
     pub(crate) fn kube(&self) -> kube::Client {
         self.client.clone()

@@ -1,0 +1,148 @@
+//! Bodies in protobuf, read into the JSON value that they stand for.
+
+use serde_json::{Map, Value, json};
+
+use super::{Field, Kind, MAGIC, Message, Presence, messages};
+
+/// Reads a body; `None` where the kind has no protobuf form here. `apiVersion` and `kind` are those of the body.
+///
+/// # Errors
+/// A text for a 400.
+pub fn decode(bytes: &[u8]) -> Result<Option<Value>, String> {
+    let Some(unknown) = bytes.strip_prefix(MAGIC) else {
+        return Err(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]".to_owned(),
+        );
+    };
+    let (mut type_meta, mut raw): (&[u8], &[u8]) = (&[], &[]);
+    for field in Reader(unknown) {
+        match field? {
+            (1, Wire::Bytes(bytes)) => type_meta = bytes,
+            (2, Wire::Bytes(bytes)) => raw = bytes,
+            _ => {}
+        }
+    }
+    let (mut api_version, mut kind) = (String::new(), String::new());
+    for field in Reader(type_meta) {
+        match field? {
+            (1, Wire::Bytes(bytes)) => api_version = text(bytes)?,
+            (2, Wire::Bytes(bytes)) => kind = text(bytes)?,
+            _ => {}
+        }
+    }
+    let Some(message) = messages::of(&kind) else {
+        return Ok(None);
+    };
+    let mut value = message.read(raw)?;
+    value["apiVersion"] = json!(api_version);
+    value["kind"] = json!(kind);
+    Ok(Some(value))
+}
+
+impl Message {
+    fn read(&self, bytes: &[u8]) -> Result<Value, String> {
+        let mut members = Map::new();
+        for found in Reader(bytes) {
+            let (number, wire) = found?;
+            let Some(field) = self.0.iter().find(|field| field.number == number) else {
+                continue;
+            };
+            let value = field.read(wire)?;
+            match field.presence {
+                Presence::Repeated => {
+                    let list = members.entry(field.name).or_insert_with(|| json!([]));
+                    if let Some(list) = list.as_array_mut() {
+                        list.push(value);
+                    }
+                }
+                _ => drop(members.insert(field.name.to_owned(), value)),
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+impl Field {
+    fn read(&self, wire: Wire<'_>) -> Result<Value, String> {
+        match (&self.kind, wire) {
+            (Kind::Text, Wire::Bytes(bytes)) => Ok(json!(text(bytes)?)),
+            (Kind::Integer, Wire::Number(number)) => Ok(json!(number.cast_signed())),
+            (Kind::Flag, Wire::Number(number)) => Ok(json!(number != 0)),
+            (Kind::Message(message), Wire::Bytes(bytes)) => message.read(bytes),
+            // no body that is read has one of these
+            (Kind::Time | Kind::Json | Kind::TextMap, _) => Ok(Value::Null),
+            _ => Err(format!("proto: wrong wireType for field {}", self.name)),
+        }
+    }
+}
+
+/// The content of one field.
+enum Wire<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The fields of a message, one after the other.
+struct Reader<'a>(&'a [u8]);
+
+const CUT_OFF: &str = "unexpected EOF";
+
+impl<'a> Iterator for Reader<'a> {
+    type Item = Result<(u32, Wire<'a>), String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_err() {
+            // after an error nothing has a meaning
+            self.0 = &[];
+        }
+        Some(field)
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn field(&mut self) -> Result<(u32, Wire<'a>), String> {
+        let tag = self.varint()?;
+        let number = u32::try_from(tag >> 3)
+            .ok()
+            .filter(|number| *number > 0)
+            .ok_or("proto: illegal tag")?;
+        let wire = match tag & 7 {
+            0 => Wire::Number(self.varint()?),
+            1 => Wire::Bytes(self.take(8)?),
+            2 => {
+                let length = self.varint()?;
+                Wire::Bytes(self.take(usize::try_from(length).map_err(|_| CUT_OFF)?)?)
+            }
+            5 => Wire::Bytes(self.take(4)?),
+            other => return Err(format!("proto: illegal wireType {other}")),
+        };
+        Ok((number, wire))
+    }
+
+    fn varint(&mut self) -> Result<u64, String> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let (byte, rest) = self.0.split_first().ok_or(CUT_OFF)?;
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err("proto: integer overflow".to_owned())
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(CUT_OFF)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<String, String> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| "proto: string field contains invalid UTF-8".to_owned())
+}
