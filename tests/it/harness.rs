@@ -6,6 +6,7 @@
 mod aggregation;
 mod bulward;
 mod control_plane;
+pub(crate) mod custom_resource;
 mod etcd;
 pub(crate) mod guardian;
 pub(crate) mod in_process;

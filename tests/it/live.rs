@@ -3,6 +3,7 @@
 mod collector;
 mod convergence;
 mod identity;
+mod kubectl;
 mod lifecycle;
 mod registration;
 mod survival;

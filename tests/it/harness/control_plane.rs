@@ -206,15 +206,19 @@ impl ControlPlane {
 
     /// The same, and the kubectl on `PATH` when there is one: usually of another version.
     pub(crate) fn all_kubectls(&self, user: &str) -> Vec<Kubectl> {
-        let mut all = vec![self.kubectl(user)];
+        let programs = self.kubectl_programs().into_iter();
+        programs
+            .map(|program| Kubectl::new(&program, &self.kubeconfig(user)))
+            .collect()
+    }
+
+    /// The programs of [`ControlPlane::all_kubectls`].
+    pub(crate) fn kubectl_programs(&self) -> Vec<PathBuf> {
         let folders = std::env::var_os("PATH").unwrap_or_default();
-        if let Some(found) = std::env::split_paths(&folders)
+        let found = std::env::split_paths(&folders)
             .map(|f| f.join("kubectl"))
-            .find(|p| p.is_file())
-        {
-            all.push(Kubectl::new(&found, &self.kubeconfig(user)));
-        }
-        all
+            .find(|p| p.is_file());
+        [self.kubectl.clone()].into_iter().chain(found).collect()
     }
 
     /// A kube-rs client of this test's runtime.
