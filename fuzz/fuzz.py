@@ -149,7 +149,7 @@ def run(server, options):
     small = [one for one in runs if not MAIN.match(one[0])]
     big = [one for one in runs if MAIN.match(one[0])]
     total = options.minutes * 60
-    seconds = {one: max(5, total * 0.05 / len(small)) for one in small}
+    seconds = {one: max(10, total * 0.05 / len(small)) for one in small}
     seconds |= {one: (total - sum(seconds.values())) / len(big) for one in big}
 
     pulse = Pulse(server)

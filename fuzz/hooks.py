@@ -40,6 +40,7 @@ def before_call(context, case, kwargs):
     for name in ("name", "namespace"):
         if name in parameters and likely(0.7):
             parameters[name] = random_choice.choice(NAMES)
+    settle(case)
     # A watch ends when its time is over, and its time may be hours.
     query = case.query if isinstance(case.query, dict) else {}
     if "/watch/" in case.operation.path or "watch" in query:
@@ -47,6 +48,34 @@ def before_call(context, case, kwargs):
         case.query = query
     if isinstance(case.body, dict) and likely(0.8):
         aim(case, case.body, parameters)
+
+
+# What a random text is hardly ever; without it, nothing comes past the options.
+OPTIONS = {
+    "dryRun": ["All"],
+    "fieldValidation": ["Strict", "Warn", "Ignore"],
+    "propagationPolicy": ["Foreground", "Background", "Orphan"],
+    "resourceVersionMatch": ["Exact", "NotOlderThan"],
+    "fieldManager": ["one", "other"],
+    "labelSelector": ["a=b", "a in (b,c)", "!a"],
+    "fieldSelector": ["metadata.name=acme", "status.phase!=Ready"],
+    "resourceVersion": ["0", "1"],
+    "limit": ["1", "2"],
+}
+
+
+def settle(case):
+    """Makes most options sound ones, or leaves them out."""
+    query = case.query if isinstance(case.query, dict) else {}
+    for name in list(query):
+        if likely(0.4):
+            del query[name]
+        elif name in OPTIONS and likely(0.7):
+            query[name] = random_choice.choice(OPTIONS[name])
+    if case.media_type == "application/apply-patch+yaml" and likely(0.9):
+        query["fieldManager"] = random_choice.choice(OPTIONS["fieldManager"])
+        query["force"] = random_choice.choice(["true", "false"])
+    case.query = query
 
 
 def aim(case, body, parameters):

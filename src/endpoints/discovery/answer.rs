@@ -1,7 +1,7 @@
 //! What is sent back for a document: status, headers, bytes, and the conditions under which it need not be sent.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED, VARY};
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, LAST_MODIFIED, VARY};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use jiff::{Timestamp, ToSpan};
 use sha2::{Digest, Sha512};
@@ -124,7 +124,10 @@ impl Tagged {
         let mut answer = if unchanged {
             Answer::empty(StatusCode::NOT_MODIFIED)
         } else {
-            Answer::ok(content_type, body.clone()).with(LAST_MODIFIED, http_date(modified))
+            // Go serves parts as well; who asks for one here gets the whole, as RFC 9110 allows.
+            Answer::ok(content_type, body.clone())
+                .with(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
+                .with(LAST_MODIFIED, http_date(modified))
         };
         answer = answer
             .with(ETAG, self.etag())

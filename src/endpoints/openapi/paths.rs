@@ -11,8 +11,7 @@ use crate::rest::resource::{Group, Registry, Resource};
 
 const ANYTHING: &[&str] = &["*/*"];
 const OBJECT: &[&str] = &["application/json", "application/yaml"];
-const LIST: &[&str] = &["application/json", "application/json;stream=watch", "application/yaml"];
-const EVENTS: &[&str] = &["application/json", "application/json;stream=watch"];
+const LIST: &[&str] = &["application/json", "application/yaml", "application/json;stream=watch"];
 const PATCH: &[&str] = &[
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -131,7 +130,7 @@ fn document(
         description: description.to_owned(),
         parameters: Vec::new(),
         body: None,
-        consumes: OBJECT,
+        consumes: produces,
         codes: &[200],
         response: schema.to_owned(),
         produces,
@@ -333,7 +332,11 @@ impl Maker<'_> {
     fn read_and_write(&self, suffix: &str, of: &str) -> Vec<Operation> {
         let kind = self.kind();
         let read = Operation {
-            parameters: vec!["resourceVersion"],
+            parameters: if self.typed {
+                Vec::new()
+            } else {
+                vec!["resourceVersion"]
+            },
             ..self.operation(
                 "get",
                 "get",
@@ -389,7 +392,7 @@ impl Maker<'_> {
     fn events(&self, action: &'static str, id: String, description: String) -> Operation {
         Operation {
             response: meta::name("WatchEvent"),
-            produces: EVENTS,
+            produces: LIST,
             ..self.operation("get", action, id, description)
         }
     }

@@ -24,6 +24,7 @@ pub(super) fn document(registry: &Registry) -> Value {
             served.push(GroupVersion::new(&group.name, version));
         }
     }
+    served.sort_unstable_by(|a, b| (&a.group, &a.version).cmp(&(&b.group, &b.version)));
     let mut own = Map::new();
     for resource in registry.resources() {
         all.extend(paths::resource(resource));

@@ -167,18 +167,21 @@ async fn kubectl_explain_prints_them() {
                 .iter()
                 .find(|(path, _)| path == wanted)
                 .expect("the field is there");
-            let text = kubectl
-                .run([
-                    "explain",
-                    &format!("{resource}.{path}"),
-                    &format!("--api-version={group}/v1alpha1"),
-                ])
-                .await
-                .ok();
-            assert!(
-                one_line(&text).contains(&one_line(description)),
-                "{path}: {description:?} is not in:\n{text}"
-            );
+            let field = format!("{resource}.{path}");
+            let version = format!("--api-version={group}/v1alpha1");
+            // By v3, and by v2, which kube-apiserver merges into its own in its own time.
+            for output in ["plaintext", "plaintext-openapiv2"] {
+                let output = format!("--output={output}");
+                let explain = async || {
+                    let got = kubectl.run(["explain", &field, &version, &output]).await;
+                    if got.status.success() { Ok(got.stdout) } else { Err(got) }
+                };
+                let text = eventually("explain", 3 * super::SOON, explain).await;
+                assert!(
+                    one_line(&text).contains(&one_line(description)),
+                    "{path} {output}: {description:?} is not in:\n{text}"
+                );
+            }
         }
     }
 }
