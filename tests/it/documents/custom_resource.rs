@@ -102,7 +102,7 @@ async fn documents_equal_those_of_custom_resources() {
     };
     let documents = documents(&registry);
     let v3 = format!("/openapi/v3/apis/{GROUP}/{VERSION}");
-    let theirs = eventually("both kinds are documented", SOON, async || {
+    let theirs = eventually("both kinds are documented", 5 * SOON, async || {
         let document = raw(&v3).await?;
         let paths = document["paths"].to_string();
         match registry
@@ -134,7 +134,7 @@ async fn documents_equal_those_of_custom_resources() {
         })
     };
     let ours = json(&get(&documents, "/openapi/v2", None));
-    let theirs = eventually("both kinds are in the document of the cluster", SOON, async || {
+    let theirs = eventually("both kinds are in the document of the cluster", 5 * SOON, async || {
         let document = own(&raw("/openapi/v2").await?);
         match document["paths"].as_object().map(|paths| paths.len()) {
             Some(7) => Ok(document),

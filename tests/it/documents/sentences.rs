@@ -141,7 +141,7 @@ async fn kubectl_explain_prints_them() {
                 let got = kubectl.run(["explain", &whole, "--recursive"]).await;
                 if got.status.success() { Ok(got.stdout) } else { Err(got) }
             };
-            let tree = eventually("explain", super::SOON, explain).await;
+            let tree = eventually("explain", 5 * super::SOON, explain).await;
             assert!(
                 one_line(&tree).contains(&one_line(schema["description"].as_str().expect("a description"))),
                 "{tree}"
@@ -176,7 +176,7 @@ async fn kubectl_explain_prints_them() {
                     let got = kubectl.run(["explain", &field, &version, &output]).await;
                     if got.status.success() { Ok(got.stdout) } else { Err(got) }
                 };
-                let text = eventually("explain", 3 * super::SOON, explain).await;
+                let text = eventually("explain", 5 * super::SOON, explain).await;
                 assert!(
                     one_line(&text).contains(&one_line(description)),
                     "{path} {output}: {description:?} is not in:\n{text}"
