@@ -31,6 +31,8 @@ use crate::wire::status::{Cause, Details, Status};
 
 /// How many updaters an object remembers one by one.
 const UPDATERS: usize = 10;
+/// How much is said of conflicts, in bytes: every path is told from the root, and one long name may stand above many.
+const CONFLICTS_LIMIT: usize = 256 << 10;
 /// What never belongs to anybody.
 const NOBODYS: [&[&str]; 12] = [
     &["apiVersion"],
@@ -79,6 +81,9 @@ pub struct Configuration<'a> {
     /// Whether to take fields from other managers.
     pub force: bool,
 }
+
+/// Writes in one way what means the same.
+pub type Normalize<'a> = &'a (dyn Fn(&mut Value) + Send + Sync);
 
 impl Write<'_> {
     /// An object in an error's text.
@@ -189,17 +194,35 @@ impl FieldManager {
 
     /// The object after an apply. `live` is complete, or has `apiVersion` and `kind` alone where the object is new.
     ///
+    /// `normalize` writes in one way what means the same: nobody is in conflict with what they say themselves.
+    ///
     /// # Errors
     /// 409 for conflicts, 400 and 500 for configurations that are none of this kind.
-    pub fn apply(&self, live: &Value, config: &Configuration<'_>, write: &Write<'_>) -> Result<Value, Status> {
+    pub fn apply(
+        &self,
+        live: &Value,
+        config: &Configuration<'_>,
+        write: &Write<'_>,
+        normalize: Normalize<'_>,
+    ) -> Result<Value, Status> {
+        let given = config.object;
+        let mut object = given.clone();
+        normalize(&mut object);
+        let config = &Configuration {
+            object: &object,
+            ..*config
+        };
         let managed = Managed::decode(live).map_err(|why| failed(format!("failed to decode managed fields: {why}")))?;
         let mut new = match self.try_apply(live, config, write, managed.clone()) {
             Err(Failure::Conflicts(conflicts)) if write.manager == "kubectl" => {
-                let own = self.owned_by_client_side_apply(live, write);
-                let left = conflicts
-                    .into_iter()
-                    .filter(|one| !own.as_ref().is_some_and(|own| own.has_path(&one.path)));
-                let left: Vec<Conflict> = left.collect();
+                let own = self
+                    .owned_by_client_side_apply(live, write, normalize)
+                    .unwrap_or_default();
+                let left = conflicts.into_iter().map(|one| Conflict {
+                    fields: one.fields.difference(&own),
+                    ..one
+                });
+                let left: Vec<Conflict> = left.filter(|one| !one.fields.is_empty()).collect();
                 if left.is_empty() {
                     let forced = Configuration { force: true, ..*config };
                     self.try_apply(live, &forced, write, managed)
@@ -214,7 +237,7 @@ impl FieldManager {
             Failure::Schema(why) => failed(why),
         })?;
         if write.manager == "kubectl" {
-            last_applied::refresh(&mut new, config.object);
+            last_applied::refresh(&mut new, given);
         }
         Ok(new)
     }
@@ -266,9 +289,10 @@ impl FieldManager {
     }
 
     /// What `kubectl apply` last applied by itself and nobody changed since.
-    fn owned_by_client_side_apply(&self, live: &Value, write: &Write<'_>) -> Option<Set> {
+    fn owned_by_client_side_apply(&self, live: &Value, write: &Write<'_>, normalize: Normalize<'_>) -> Option<Set> {
         let shape = ShapeRef::Own(&self.shape);
-        let applied = last_applied::configuration(live, write.group_version)?;
+        let mut applied = last_applied::configuration(live, write.group_version)?;
+        normalize(&mut applied);
         self.valid(live, false).ok()?;
         self.valid(&applied, false).ok()?;
         let since = compare::Comparison::of(shape, &applied, live).ok()?;
@@ -277,19 +301,39 @@ impl FieldManager {
     }
 }
 
-/// Whether two objects differ in the times of managed fields at most.
-pub fn same_but_for_times(new: &Value, old: &Value) -> bool {
-    let timeless = |object: &Value| {
-        let mut object = object.clone();
-        let entries = meta::metadata_mut(&mut object)
-            .get_mut("managedFields")
-            .and_then(Value::as_array_mut);
-        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
-            entry.remove("time");
-        }
-        object
+/// Whether two objects differ at most in the times of managed fields, and in what `ignored` names: a field at the top, or
+/// one of the metadata.
+pub fn same_but_for_times(new: &Value, old: &Value, ignored: &[&str]) -> bool {
+    let counts = |name: &String| !ignored.contains(&name.as_str());
+    same_members(new, old, &counts, |name, new, old| match name {
+        "metadata" => same_members(new, old, &counts, |name, new, old| match (name, new, old) {
+            ("managedFields", Value::Array(new), Value::Array(old)) => {
+                let timeless = |name: &String| name != "time";
+                let same = |(new, old)| same_members(new, old, &timeless, |_, new, old| new == old);
+                new.len() == old.len() && new.iter().zip(old).all(same)
+            }
+            _ => new == old,
+        }),
+        _ => new == old,
+    })
+}
+
+/// Whether two objects have the same members, as far as they count.
+fn same_members(
+    new: &Value,
+    old: &Value,
+    counts: &dyn Fn(&String) -> bool,
+    same: impl Fn(&str, &Value, &Value) -> bool,
+) -> bool {
+    let (Value::Object(new), Value::Object(old)) = (new, old) else {
+        return new == old;
     };
-    timeless(new) == timeless(old)
+    let number = |map: &serde_json::Map<String, Value>| map.keys().filter(|name| counts(name)).count();
+    number(new) == number(old)
+        && new
+            .iter()
+            .filter(|(name, _)| counts(name))
+            .all(|(name, new)| old.get(name).is_some_and(|old| same(name, new, old)))
 }
 
 /// 500 without a reason, as the Go server answers errors that it does not expect.
@@ -299,33 +343,29 @@ fn failed(why: String) -> Status {
 
 /// 409 (k8s.io/apimachinery pkg/util/managedfields/internal/conflict.go).
 fn conflict(conflicts: &[Conflict]) -> Status {
-    let path = |conflict: &Conflict| conflict.path.iter().map(ToString::to_string).collect::<String>();
-    let causes = conflicts.iter().map(|one| Cause {
-        reason: "FieldManagerConflict".to_owned(),
-        message: format!("conflict with {}", one.writer.describe()),
-        field: path(one),
-    });
-    let message = match conflicts {
-        [only] => format!(
-            "Apply failed with 1 conflict: conflict with {}: {}",
-            only.writer.describe(),
-            path(only)
-        ),
-        all => {
-            let mut lines = Vec::new();
-            let mut last = None;
-            for one in all {
-                if last != Some(&one.writer) {
-                    lines.push(format!("conflicts with {}:", one.writer.describe()));
-                    last = Some(&one.writer);
-                }
-                lines.push(format!("- {}", path(one)));
-            }
-            format!("Apply failed with {} conflicts: {}", all.len(), lines.join("\n"))
-        }
+    let count: usize = conflicts.iter().map(|one| one.fields.len()).sum();
+    let (mut causes, mut lines, mut size) = (Vec::new(), Vec::new(), 0);
+    for one in conflicts {
+        let writer = one.writer.describe();
+        lines.push(format!("conflicts with {writer}:"));
+        one.fields.walk(&mut |path| {
+            let field: String = path.iter().map(ToString::to_string).collect();
+            size += field.len();
+            lines.push(format!("- {field}"));
+            causes.push(Cause {
+                reason: "FieldManagerConflict".to_owned(),
+                message: format!("conflict with {writer}"),
+                field,
+            });
+            size <= CONFLICTS_LIMIT
+        });
+    }
+    let message = match causes.as_slice() {
+        [only] if count == 1 => format!("Apply failed with 1 conflict: {}: {}", only.message, only.field),
+        _ => format!("Apply failed with {count} conflicts: {}", lines.join("\n")),
     };
     Status::new(409, "Conflict", message).with_details(Details {
-        causes: causes.collect(),
+        causes,
         ..Details::default()
     })
 }

@@ -61,6 +61,10 @@ pub trait Strategy: Send + Sync + 'static {
     /// Fills defaults; runs before validation, for every write.
     fn default(&self, _object: &mut Value) {}
 
+    /// Writes in one way what means the same; runs on an applied configuration before it is compared with the object. In an
+    /// atomic list, what [`Strategy::default`] fills in later would make a conflict of the same words said twice.
+    fn normalize(&self, _object: &mut Value) {}
+
     /// What is wrong with an object apart from its status; the schema's own demands are checked before.
     fn validate(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()

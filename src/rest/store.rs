@@ -226,8 +226,11 @@ fn storage_key(target: &Target<'_>) -> String {
     format!("{}/{}", target.resource.stored.plural, target.key())
 }
 
-/// The bytes that are stored: neither `apiVersion` and `kind`, which differ by view, nor the resourceVersion, which the
-/// storage itself knows.
+/// What is not stored: `apiVersion` and `kind`, which differ by view, and the resourceVersion, which the storage itself
+/// knows.
+const UNSTORED: [&str; 3] = ["apiVersion", "kind", "resourceVersion"];
+
+/// The bytes that are stored.
 fn stored_bytes(object: &Value) -> Vec<u8> {
     crate::wire::json::to_vec(&stored_form(object))
 }

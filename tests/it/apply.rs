@@ -1,5 +1,6 @@
 //! Server-side apply and the record of who owns which field.
 
+mod contract;
 mod judge;
 mod oracle;
 mod verbs;

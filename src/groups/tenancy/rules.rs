@@ -34,6 +34,10 @@ impl Strategy for Rules {
         }
     }
 
+    fn normalize(&self, object: &mut Value) {
+        self.default(object);
+    }
+
     fn validate(&self, object: &Value) -> Vec<FieldError> {
         subjects::validate("spec.owners", &object["spec"]["owners"])
     }

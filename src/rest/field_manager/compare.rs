@@ -27,12 +27,21 @@ impl Comparison {
     /// # Errors
     /// A value is not of its type.
     pub fn of(shape: ShapeRef<'_>, old: &Value, new: &Value) -> Result<Self, String> {
-        let mut walk = Walk::default();
-        walk.compare(shape, Some(old), Some(new));
-        if let Some(error) = walk.error {
-            return Err(error);
-        }
-        Ok(walk.found)
+        let mut error = None;
+        let found = compare(shape, Some(old), Some(new), &mut error);
+        error.map_or(Ok(found.below), Err)
+    }
+
+    fn attach(&mut self, element: Element, part: Part) {
+        let Part {
+            removed,
+            modified,
+            added,
+            below,
+        } = part;
+        self.removed.attach(element.clone(), removed, below.removed);
+        self.modified.attach(element.clone(), modified, below.modified);
+        self.added.attach(element, added, below.added);
     }
 
     /// Leaves out what is in the set, and everything below.
@@ -45,143 +54,151 @@ impl Comparison {
     }
 }
 
+/// What differs in one part of the values: the part itself, and what is below it.
 #[derive(Default)]
-struct Walk {
-    path: Vec<Element>,
-    found: Comparison,
-    error: Option<String>,
+struct Part {
+    removed: bool,
+    modified: bool,
+    added: bool,
+    below: Comparison,
 }
 
-impl Walk {
-    fn compare(&mut self, shape: ShapeRef<'_>, old: Option<&Value>, new: Option<&Value>) {
-        let shape = shape.resolve();
-        let ((old_atom, old_kind), (new_atom, new_kind)) = (deduce(shape, old), deduce(shape, new));
-        let leaf = match (old, new) {
-            (_, None) => self.atom(old_atom, old, new),
-            (Some(_), _) if old_kind != new_kind => {
-                // a change of type is seen from both sides
-                self.atom(old_atom, old, new);
-                self.atom(new_atom, old, new)
-            }
-            _ => self.atom(new_atom, old, new),
-        };
-        if !leaf {
-            match (old, new) {
-                (None, _) => self.found.added.insert(&self.path),
-                (_, None) => self.found.removed.insert(&self.path),
-                _ => {}
-            }
-        }
-    }
-
-    /// Answers whether the value is a leaf.
-    fn atom(&mut self, atom: Option<Atom<'_>>, old: Option<&Value>, new: Option<&Value>) -> bool {
-        match atom {
-            None => false,
-            Some(Atom::Scalar(kind)) => {
-                let wrong = (scalar_error(kind, old, "lhs: "), scalar_error(kind, new, "rhs: "));
-                if let (Some(wrong), Some(_)) = wrong {
-                    self.error.get_or_insert(wrong);
-                    return false;
-                }
-                self.leaf(old, new);
-                true
-            }
-            Some(Atom::Map(fields)) => self.maps(fields, old, new),
-            Some(Atom::List(list)) => self.lists(list, old, new),
-        }
-    }
-
-    fn leaf(&mut self, old: Option<&Value>, new: Option<&Value>) {
+impl Part {
+    /// A value without parts of its own.
+    fn leaf(old: Option<&Value>, new: Option<&Value>) -> Self {
+        let mut part = Self::default();
         match (old, new) {
-            (None, _) => self.found.added.insert(&self.path),
-            (_, None) => self.found.removed.insert(&self.path),
-            (Some(old), Some(new)) if !scalar::equal(old, new) => self.found.modified.insert(&self.path),
-            _ => {}
+            (None, _) => part.added = true,
+            (_, None) => part.removed = true,
+            (Some(old), Some(new)) => part.modified = !scalar::equal(old, new),
         }
+        part
     }
 
-    fn maps(&mut self, fields: &Fields, old: Option<&Value>, new: Option<&Value>) -> bool {
-        let (old_map, new_map) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
-        let empty = old_map.is_none_or(serde_json::Map::is_empty) && new_map.is_none_or(serde_json::Map::is_empty);
-        if fields.atomic || empty {
-            self.leaf(old, new);
-            return true;
-        }
-        let only_new = new_map.into_iter().flatten();
-        let only_new = only_new.filter(|(name, _)| old_map.is_none_or(|old| !old.contains_key(*name)));
-        let all = old_map.into_iter().flatten().chain(only_new);
-        for (name, _) in all {
-            let inner = fields.field(name).unwrap_or(ShapeRef::Deduced);
-            self.path.push(Element::Field(name.clone()));
-            self.compare(
-                inner,
-                old_map.and_then(|map| map.get(name)),
-                new_map.and_then(|map| map.get(name)),
-            );
-            self.path.pop();
-        }
-        false
+    /// What is seen from a second side.
+    fn also(&mut self, other: Self) {
+        self.removed |= other.removed;
+        self.modified |= other.modified;
+        self.added |= other.added;
+        self.below.removed.extend(&other.below.removed);
+        self.below.modified.extend(&other.below.modified);
+        self.below.added.extend(&other.below.added);
     }
+}
 
-    fn lists(&mut self, list: &List, old: Option<&Value>, new: Option<&Value>) -> bool {
-        let (old_list, new_list) = (old.and_then(Value::as_array), new.and_then(Value::as_array));
-        let empty = old_list.is_none_or(Vec::is_empty) && new_list.is_none_or(Vec::is_empty);
-        let Some(keys) = list.keys.as_ref().filter(|_| !empty) else {
-            self.leaf(old, new);
-            return true;
-        };
-        let mut groups: Vec<(Element, Vec<&Value>, Vec<&Value>)> = Vec::new();
-        let mut places: BTreeMap<Element, usize> = BTreeMap::new();
-        for (values, is_new) in [(old_list, false), (new_list, true)] {
-            for (at, value) in values.into_iter().flatten().enumerate() {
-                let element = match item_element(keys, value) {
-                    Ok(element) => element,
-                    Err(why) => {
-                        self.error.get_or_insert(format!("element {at}: {why}"));
-                        continue;
-                    }
-                };
-                let group = *places.entry(element).or_insert_with_key(|element| {
-                    groups.push((element.clone(), Vec::new(), Vec::new()));
-                    groups.len() - 1
-                });
-                let (_, before, after) = &mut groups[group];
-                if is_new { after } else { before }.push(value);
-            }
+fn compare(shape: ShapeRef<'_>, old: Option<&Value>, new: Option<&Value>, error: &mut Option<String>) -> Part {
+    let shape = shape.resolve();
+    let ((old_atom, old_kind), (new_atom, new_kind)) = (deduce(shape, old), deduce(shape, new));
+    let (mut part, leaf) = match (old, new) {
+        (_, None) => atom(old_atom, old, new, error),
+        (Some(_), _) if old_kind != new_kind => {
+            // a change of type is seen from both sides
+            let (mut part, _) = atom(old_atom, old, new, error);
+            let (other, leaf) = atom(new_atom, old, new, error);
+            part.also(other);
+            (part, leaf)
         }
-        for (element, before, after) in groups {
-            self.path.push(element);
-            self.items(list, &before, &after);
-            self.path.pop();
-        }
-        false
+        _ => atom(new_atom, old, new, error),
+    };
+    if !leaf {
+        part.added |= old.is_none();
+        part.removed |= old.is_some() && new.is_none();
     }
+    part
+}
 
-    /// What is there several times is one value.
-    fn items(&mut self, list: &List, before: &[&Value], after: &[&Value]) {
-        let inner = list.items.borrow();
-        match (before.len(), after.len()) {
-            (0 | 1, 0 | 1) => self.compare(inner, before.first().copied(), after.first().copied()),
-            (2.., 2..) => {
-                let same =
-                    before.len() == after.len() && before.iter().zip(after).all(|(old, new)| scalar::equal(old, new));
-                if !same {
-                    self.found.modified.insert(&self.path);
+/// Answers whether the value is a leaf, too.
+fn atom(atom: Option<Atom<'_>>, old: Option<&Value>, new: Option<&Value>, error: &mut Option<String>) -> (Part, bool) {
+    match atom {
+        None => (Part::default(), false),
+        Some(Atom::Scalar(kind)) => {
+            let wrong = (scalar_error(kind, old, "lhs: "), scalar_error(kind, new, "rhs: "));
+            if let (Some(wrong), Some(_)) = wrong {
+                error.get_or_insert(wrong);
+                return (Part::default(), false);
+            }
+            (Part::leaf(old, new), true)
+        }
+        Some(Atom::Map(fields)) => maps(fields, old, new, error),
+        Some(Atom::List(list)) => lists(list, old, new, error),
+    }
+}
+
+fn maps(fields: &Fields, old: Option<&Value>, new: Option<&Value>, error: &mut Option<String>) -> (Part, bool) {
+    let (old_map, new_map) = (old.and_then(Value::as_object), new.and_then(Value::as_object));
+    let empty = old_map.is_none_or(serde_json::Map::is_empty) && new_map.is_none_or(serde_json::Map::is_empty);
+    if fields.atomic || empty {
+        return (Part::leaf(old, new), true);
+    }
+    let only_new = new_map.into_iter().flatten();
+    let only_new = only_new.filter(|(name, _)| old_map.is_none_or(|old| !old.contains_key(*name)));
+    let all = old_map.into_iter().flatten().chain(only_new);
+    let mut part = Part::default();
+    for (name, _) in all {
+        let inner = fields.field(name).unwrap_or(ShapeRef::Deduced);
+        let (old, new) = (
+            old_map.and_then(|map| map.get(name)),
+            new_map.and_then(|map| map.get(name)),
+        );
+        let found = compare(inner, old, new, error);
+        part.below.attach(Element::Field(name.clone()), found);
+    }
+    (part, false)
+}
+
+fn lists(list: &List, old: Option<&Value>, new: Option<&Value>, error: &mut Option<String>) -> (Part, bool) {
+    let (old_list, new_list) = (old.and_then(Value::as_array), new.and_then(Value::as_array));
+    let empty = old_list.is_none_or(Vec::is_empty) && new_list.is_none_or(Vec::is_empty);
+    let Some(keys) = list.keys.as_ref().filter(|_| !empty) else {
+        return (Part::leaf(old, new), true);
+    };
+    let mut groups: BTreeMap<Element, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
+    for (values, is_new) in [(old_list, false), (new_list, true)] {
+        for (at, value) in values.into_iter().flatten().enumerate() {
+            match item_element(keys, value) {
+                Ok(element) => {
+                    let (before, after) = groups.entry(element).or_default();
+                    if is_new { after } else { before }.push(value);
+                }
+                Err(why) => {
+                    error.get_or_insert(format!("element {at}: {why}"));
                 }
             }
-            (2.., _) => {
-                if let Some(new) = after.first() {
-                    self.compare(inner, None, Some(new));
-                }
-                self.found.removed.insert(&self.path);
-            }
-            (_, _) => {
-                if let Some(old) = before.first() {
-                    self.compare(inner, Some(old), None);
-                }
-                self.found.added.insert(&self.path);
-            }
+        }
+    }
+    let mut part = Part::default();
+    for (element, (before, after)) in groups {
+        let found = items(list, &before, &after, error);
+        part.below.attach(element, found);
+    }
+    (part, false)
+}
+
+/// What is there several times is one value.
+fn items(list: &List, before: &[&Value], after: &[&Value], error: &mut Option<String>) -> Part {
+    let inner = list.items.borrow();
+    match (before.len(), after.len()) {
+        (0 | 1, 0 | 1) => compare(inner, before.first().copied(), after.first().copied(), error),
+        (2.., 2..) => Part {
+            modified: before.len() != after.len()
+                || before.iter().zip(after).any(|(old, new)| !scalar::equal(old, new)),
+            ..Part::default()
+        },
+        (2.., _) => {
+            let mut part = match after.first() {
+                Some(new) => compare(inner, None, Some(new), error),
+                None => Part::default(),
+            };
+            part.removed = true;
+            part
+        }
+        (_, _) => {
+            let mut part = match before.first() {
+                Some(old) => compare(inner, Some(old), None, error),
+                None => Part::default(),
+            };
+            part.added = true;
+            part
         }
     }
 }

@@ -181,7 +181,9 @@ impl Managed {
 
     /// Everything that anybody owns.
     pub fn all_fields(&self) -> Set {
-        self.iter().fold(Set::default(), |all, owned| all.union(&owned.fields))
+        let mut all = Set::default();
+        self.iter().for_each(|owned| all.extend(&owned.fields));
+        all
     }
 
     /// Merges the oldest updaters of each version into one entry, `ancient-changes`, until there are at most `limit`
@@ -200,28 +202,35 @@ impl Managed {
             if count <= limit {
                 return;
             }
-            let Some(owned) = self.entries.get(&identifier).cloned() else {
+            let Some(api_version) = self.entries.get(&identifier).map(|owned| owned.api_version.clone()) else {
                 continue;
             };
-            let Some(first) = firsts.get(&owned.api_version) else {
-                firsts.insert(owned.api_version.clone(), identifier);
+            let Some(first) = firsts.get(&api_version) else {
+                firsts.insert(api_version, identifier);
                 continue;
             };
             let writer = Writer {
                 name: "ancient-changes".to_owned(),
                 applied: false,
-                api_version: owned.api_version.clone(),
+                api_version: api_version.clone(),
                 subresource: String::new(),
             };
-            let bucket = self.get(&writer).cloned().or_else(|| self.entries.remove(first));
-            let older = bucket.map(|bucket| bucket.fields).unwrap_or_default();
-            self.entries.remove(&identifier);
             count -= 1;
+            let Some(owned) = self.entries.remove(&identifier) else {
+                continue;
+            };
+            // As in Go, a bucket that was there and is not the oldest of its version is forgotten.
+            if identifier == writer.identifier() {
+                continue;
+            }
+            let bucket = self.remove(&writer).or_else(|| self.entries.remove(first));
+            let mut fields = bucket.map(|bucket| bucket.fields).unwrap_or_default();
+            fields.extend(&owned.fields);
             self.insert(Owned {
                 writer,
-                fields: owned.fields.union(&older),
-                api_version: owned.api_version,
+                api_version,
                 time: owned.time,
+                fields,
             });
         }
     }

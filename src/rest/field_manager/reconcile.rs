@@ -3,47 +3,44 @@
 
 use super::path::Element;
 use super::set::Set;
-use super::shape::{Shape, ShapeRef};
+use super::shape::{Fields, List, ShapeRef};
 
 /// The set for today's type.
 pub fn reconcile(shape: ShapeRef<'_>, fields: &Set) -> Set {
-    let mut whole = Set::default();
-    walk(shape, fields, &mut Vec::new(), &mut whole);
-    if whole.is_empty() {
-        return fields.clone();
-    }
-    fields.recursive_difference(&whole).union(&whole)
-}
-
-fn walk(shape: ShapeRef<'_>, fields: &Set, path: &mut Vec<Element>, whole: &mut Set) {
     // what is deduced knows no atomic parts but lists, which were atomic always
-    let ShapeRef::Own(shape) = shape else { return };
-    let Shape {
-        map,
-        list,
-        scalar: None,
-    } = shape
-    else {
-        return;
+    let Some((map, list)) = parts(shape) else {
+        return fields.clone();
     };
-    let atomic = map
-        .as_ref()
-        .map(|map| map.atomic)
-        .or(list.as_ref().map(|list| list.keys.is_none()));
-    if atomic == Some(true) {
-        whole.insert(path);
-        return;
-    }
-    for (element, _, below) in fields.steps().filter(|(_, _, below)| !below.is_empty()) {
+    let mut reconciled = Set::default();
+    for (element, member, below) in fields.steps() {
         let inner = match (element, map, list) {
             (Element::Field(name), Some(map), _) => map.field(name),
             (_, None, Some(list)) => Some(list.items.borrow()),
             _ => None,
         };
-        if let Some(inner) = inner {
-            path.push(element.clone());
-            walk(inner, below, path, whole);
-            path.pop();
-        }
+        let whole = !below.is_empty() && inner.is_some_and(is_atomic);
+        let below = match inner {
+            _ if whole => Set::default(),
+            Some(inner) => reconcile(inner, below),
+            None => below.clone(),
+        };
+        reconciled.attach(element.clone(), member || whole, below);
+    }
+    reconciled
+}
+
+/// The parts of a type that may have become atomic, or granular.
+fn parts(shape: ShapeRef<'_>) -> Option<(Option<&Fields>, Option<&List>)> {
+    match shape {
+        ShapeRef::Own(shape) if shape.scalar.is_none() => Some((shape.map.as_ref(), shape.list.as_ref())),
+        _ => None,
+    }
+}
+
+fn is_atomic(shape: ShapeRef<'_>) -> bool {
+    match parts(shape) {
+        Some((Some(map), _)) => map.atomic,
+        Some((None, Some(list))) => list.keys.is_none(),
+        _ => false,
     }
 }

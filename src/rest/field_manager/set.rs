@@ -33,6 +33,12 @@ impl Set {
         self.nodes.values().all(Node::is_empty)
     }
 
+    /// How many paths are in the set.
+    pub fn len(&self) -> usize {
+        let nodes = self.nodes.values();
+        nodes.map(|node| usize::from(node.member) + node.below.len()).sum()
+    }
+
     /// Adds a path, but not its parents; the empty path is left out.
     pub fn insert(&mut self, path: &[Element]) {
         if let Some((first, rest)) = path.split_first() {
@@ -42,6 +48,14 @@ impl Set {
             } else {
                 node.below.insert(rest);
             }
+        }
+    }
+
+    /// Adds a step with what is below it; the step itself is a member or not. What is there already is replaced.
+    pub fn attach(&mut self, element: Element, member: bool, below: Self) {
+        let node = Node { member, below };
+        if !node.is_empty() {
+            self.nodes.insert(element, node);
         }
     }
 
@@ -88,13 +102,18 @@ impl Set {
 
     /// What is in either.
     pub fn union(&self, other: &Self) -> Self {
-        let mut nodes = self.nodes.clone();
+        let mut all = self.clone();
+        all.extend(other);
+        all
+    }
+
+    /// Adds everything that is in another set; what that costs is what is added.
+    pub fn extend(&mut self, other: &Self) {
         for (element, node) in &other.nodes {
-            let own = nodes.entry(element.clone()).or_default();
+            let own = self.nodes.entry(element.clone()).or_default();
             own.member |= node.member;
-            own.below = own.below.union(&node.below);
+            own.below.extend(&node.below);
         }
-        Self { nodes }
     }
 
     /// What is in both.
@@ -167,21 +186,36 @@ impl Set {
     /// Every path: those that end on a level before those that go on, as Go walks.
     pub fn paths(&self) -> Vec<Vec<Element>> {
         let mut paths = Vec::new();
-        self.walk(&mut Vec::new(), &mut paths);
+        self.walk(&mut |path| {
+            paths.push(path.to_vec());
+            true
+        });
         paths
     }
 
-    fn walk(&self, prefix: &mut Vec<Element>, paths: &mut Vec<Vec<Element>>) {
+    /// Shows every path in the order of [`Set::paths`], as long as `see` says true.
+    pub fn walk(&self, see: &mut dyn FnMut(&[Element]) -> bool) {
+        self.walk_from(&mut Vec::new(), see);
+    }
+
+    fn walk_from(&self, path: &mut Vec<Element>, see: &mut dyn FnMut(&[Element]) -> bool) -> bool {
         for (element, _) in self.nodes.iter().filter(|(_, node)| node.member) {
-            let mut path = prefix.clone();
             path.push(element.clone());
-            paths.push(path);
+            let go_on = see(path);
+            path.pop();
+            if !go_on {
+                return false;
+            }
         }
-        for (element, node) in &self.nodes {
-            prefix.push(element.clone());
-            node.below.walk(prefix, paths);
-            prefix.pop();
+        for (element, node) in self.nodes.iter().filter(|(_, node)| !node.below.is_empty()) {
+            path.push(element.clone());
+            let go_on = node.below.walk_from(path, see);
+            path.pop();
+            if !go_on {
+                return false;
+            }
         }
+        true
     }
 
     /// FieldsV1. The members of the JSON object are in the order of their texts, in which CustomResources are answered.

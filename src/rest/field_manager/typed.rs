@@ -9,6 +9,9 @@ use super::scalar;
 use super::set::Set;
 use super::shape::{Fields, Key, List, Scalar, Shape, ShapeRef};
 
+/// How much is said of what is wrong, in bytes; the last text is told to its end.
+const ERRORS_LIMIT: usize = 64 << 10;
+
 /// Which of the possible types a value has. Where it has none of them, or is null, all stay, and object goes before
 /// scalar before list.
 #[derive(Clone, Copy, Debug)]
@@ -86,9 +89,9 @@ pub fn item_element(keys: &[Key], item: &Value) -> Result<Element, String> {
 
 /// What is wrong with a value: the path, a colon, and why.
 pub fn validate(shape: ShapeRef<'_>, value: &Value, duplicates_allowed: bool) -> Vec<String> {
-    let mut errors = Vec::new();
+    let mut errors = Errors::default();
     validate_at(shape, value, duplicates_allowed, &mut String::new(), &mut errors);
-    errors
+    errors.texts
 }
 
 /// Several errors as one text.
@@ -102,7 +105,31 @@ pub fn error_text(errors: &[String]) -> String {
     }
 }
 
-fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut String, errors: &mut Vec<String>) {
+/// What is wrong with a value, as far as anybody reads.
+#[derive(Default)]
+struct Errors {
+    texts: Vec<String>,
+    size: usize,
+}
+
+impl Errors {
+    fn push(&mut self, text: String) {
+        if !self.are_enough() {
+            self.size += text.len();
+            self.texts.push(text);
+        }
+    }
+
+    /// Every text names its whole path: a long name above many faults would fill the memory.
+    fn are_enough(&self) -> bool {
+        self.size > ERRORS_LIMIT
+    }
+}
+
+fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut String, errors: &mut Errors) {
+    if errors.are_enough() {
+        return;
+    }
     let length = path.len();
     let problem = |path: &str, text: String| {
         if path.is_empty() {
@@ -113,7 +140,11 @@ fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut 
     };
     match deduce(shape.resolve(), Some(value)).0 {
         None => errors.push(problem(path, "schema error: invalid atom: inlined".to_owned())),
-        Some(Atom::Scalar(kind)) => errors.extend(scalar_error(kind, Some(value), "").map(|text| problem(path, text))),
+        Some(Atom::Scalar(kind)) => {
+            if let Some(text) = scalar_error(kind, Some(value), "") {
+                errors.push(problem(path, text));
+            }
+        }
         Some(Atom::Map(fields)) => match value {
             Value::Null => {}
             Value::Object(map) => {
@@ -139,7 +170,7 @@ fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut 
         Some(Atom::List(list)) => match value {
             Value::Null => {}
             Value::Array(items) => {
-                let mut seen: BTreeSet<Element> = BTreeSet::new();
+                let mut seen = BTreeSet::new();
                 for (at, item) in items.iter().enumerate() {
                     let element = match &list.keys {
                         None => Element::Index(i64::try_from(at).unwrap_or(i64::MAX)),
@@ -148,12 +179,11 @@ fn validate_at(shape: ShapeRef<'_>, value: &Value, duplicates: bool, path: &mut 
                             Err(why) => return errors.push(problem(path, format!("element {at}: {why}"))),
                         },
                     };
-                    if list.keys.is_some() {
-                        if !seen.insert(element.clone()) && !duplicates {
-                            errors.push(problem(path, format!("duplicate entries for key {element}")));
-                        }
-                    }
                     path.push_str(&element.to_string());
+                    if list.keys.is_some() && !duplicates && !seen.insert(element) {
+                        let text = format!("duplicate entries for key {}", &path[length..]);
+                        errors.push(problem(&path[..length], text));
+                    }
                     validate_at(list.items.borrow(), item, duplicates, path, errors);
                     path.truncate(length);
                 }
@@ -190,50 +220,43 @@ pub fn scalar_error(kind: Scalar, value: Option<&Value>, side: &str) -> Option<S
 
 /// Every leaf and every item that a value mentions.
 pub fn field_set(shape: ShapeRef<'_>, value: &Value) -> Set {
-    let mut set = Set::default();
-    collect(shape, value, &mut Vec::new(), &mut set);
-    set
+    mentioned(shape, value).1
 }
 
-fn collect(shape: ShapeRef<'_>, value: &Value, path: &mut Vec<Element>, set: &mut Set) {
+/// Whether the value itself is a leaf, and what is below it.
+fn mentioned(shape: ShapeRef<'_>, value: &Value) -> (bool, Set) {
+    let mut below = Set::default();
     match deduce(shape.resolve(), Some(value)).0 {
         None => {}
-        Some(Atom::Scalar(_)) => set.insert(path),
-        Some(Atom::Map(fields)) if fields.atomic => set.insert(path),
-        Some(Atom::List(List { keys: None, .. })) => set.insert(path),
+        Some(Atom::Scalar(_) | Atom::List(List { keys: None, .. })) => return (true, below),
+        Some(Atom::Map(fields)) if fields.atomic => return (true, below),
         Some(Atom::Map(fields)) => {
             for (name, value) in value.as_object().into_iter().flatten() {
-                path.push(Element::Field(name.clone()));
-                collect(fields.field(name).unwrap_or(ShapeRef::Deduced), value, path, set);
+                let (leaf, inner) = mentioned(fields.field(name).unwrap_or(ShapeRef::Deduced), value);
                 let empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
-                if empty || !fields.fields.contains_key(name) {
-                    set.insert(path);
-                }
-                path.pop();
+                let member = leaf || empty || !fields.fields.contains_key(name);
+                below.attach(Element::Field(name.clone()), member, inner);
             }
         }
         Some(Atom::List(List {
             keys: Some(keys),
             items,
         })) => {
-            let list = value.as_array().into_iter().flatten();
-            let named: Vec<(Element, &Value)> = list
-                .filter_map(|item| Some((item_element(keys, item).ok()?, item)))
-                .collect();
-            let mut times: BTreeMap<&Element, usize> = BTreeMap::new();
-            for (element, _) in &named {
-                *times.entry(element).or_default() += 1;
+            // what is there several times is an item without parts
+            let mut named: BTreeMap<Element, Option<&Value>> = BTreeMap::new();
+            for item in value.as_array().into_iter().flatten() {
+                // an item that lost its keys has no name of its own, but its list is still there
+                let element = item_element(keys, item).unwrap_or(Element::Index(-1));
+                let twice = |item: &mut Option<&Value>| *item = None;
+                named.entry(element).and_modify(twice).or_insert(Some(item));
             }
-            for (element, item) in &named {
-                path.push(element.clone());
-                if times.get(element) == Some(&1) {
-                    collect(items.borrow(), item, path, set);
-                }
-                set.insert(path);
-                path.pop();
+            for (element, item) in named {
+                let inner = item.map(|item| mentioned(items.borrow(), item).1);
+                below.attach(element, true, inner.unwrap_or_default());
             }
         }
     }
+    (false, below)
 }
 
 /// The value without the items in the set; `None` if nothing is left.

@@ -8,20 +8,19 @@ use serde_json::Value;
 use super::compare::Comparison;
 use super::managed::{Managed, Owned, Writer};
 use super::merge::merge;
-use super::path::Element;
 use super::reconcile::reconcile;
 use super::scalar;
 use super::set::Set;
 use super::shape::ShapeRef;
 use super::typed::{field_set, remove};
 
-/// A field that another writer owns and that an apply would change.
+/// What another writer owns and an apply would change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conflict {
     /// The owner.
     pub writer: Writer,
-    /// The field.
-    pub path: Vec<Element>,
+    /// The fields; there is one at least.
+    pub fields: Set,
 }
 
 /// Why there is no result.
@@ -85,14 +84,11 @@ impl Updater<'_> {
         let changes = changes.without(self.reset);
         let changed = changes.modified.union(&changes.added);
         let others = managed.iter().filter(|owned| owned.writer != writer);
-        let conflicts = others.flat_map(|owned| {
-            let paths = owned.fields.intersection(&changed).paths();
-            paths.into_iter().map(|path| Conflict {
-                writer: owned.writer.clone(),
-                path,
-            })
+        let conflicts = others.map(|owned| Conflict {
+            writer: owned.writer.clone(),
+            fields: owned.fields.intersection(&changed),
         });
-        let conflicts: Vec<Conflict> = conflicts.collect();
+        let conflicts: Vec<Conflict> = conflicts.filter(|one| !one.fields.is_empty()).collect();
         if !force && !conflicts.is_empty() {
             return Err(Failure::Conflicts(conflicts));
         }

@@ -1,6 +1,6 @@
 //! Server-side apply: an update of what is there, or a create (k8s.io/apiserver pkg/endpoints/handlers/patch.go).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::update::{Part, Wanted};
 use super::{Store, WriteOptions, Written};
@@ -52,6 +52,12 @@ impl Store {
         Err(taken.unwrap_or_else(|| Status::modified(&target.resource.group_resource(), target.name)))
     }
 
+    /// How the kind writes what means the same.
+    pub(super) fn normalize(&self, target: &Target<'_>) -> impl Fn(&mut Value) + Send + Sync + '_ {
+        let strategy = &self.stored(target.kind).kind.strategy;
+        |object: &mut Value| strategy.normalize(object)
+    }
+
     async fn create_applied(
         &self,
         target: &Target<'_>,
@@ -59,9 +65,10 @@ impl Store {
         config: Configuration<'_>,
     ) -> Result<Written, Status> {
         let nothing = target.resource.complete(json!({}));
+        let write = options.write(target, Part::Main);
         let object = self
             .fields(target.kind)
-            .apply(&nothing, &config, &options.write(target, Part::Main))?;
+            .apply(&nothing, &config, &write, &self.normalize(target))?;
         if meta::name(&object).is_empty() {
             let text = format!(
                 "the name of the object ({} based on URL) was undeterminable: name must be provided",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    ATTEMPTS, Lost, Store, WriteOptions, Written, not_found, ownership_required, stale, storage_key, stored_bytes,
-    stored_form,
+    ATTEMPTS, Lost, Store, UNSTORED, WriteOptions, Written, not_found, ownership_required, stale, storage_key,
+    stored_bytes,
 };
 use crate::rest::caller::Target;
 use crate::rest::field_manager::{Configuration, same_but_for_times};
@@ -157,7 +157,7 @@ impl Store {
         if metadata::deleting(&new) && meta::finalizers(&new).is_empty() {
             return Ok(Plan::Remove(new, warnings));
         }
-        if same_but_for_times(&stored_form(&new), &stored_form(&old)) {
+        if same_but_for_times(&new, &old, &UNSTORED) {
             return Ok(Plan::Same(warnings));
         }
         Ok(Plan::Put(new, warnings))
@@ -181,7 +181,12 @@ impl Store {
                 (new, warnings)
             }
             Wanted::Applied(config) => {
-                let mut new = fields.apply(&target.resource.complete(old.clone()), &config, &write)?;
+                let mut new = fields.apply(
+                    &target.resource.complete(old.clone()),
+                    &config,
+                    &write,
+                    &self.normalize(target),
+                )?;
                 self.tidy_applied(target, &mut new)?;
                 (new, Vec::new())
             }

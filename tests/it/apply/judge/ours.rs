@@ -143,7 +143,7 @@ impl Kind {
         };
         match self
             .fields
-            .apply(&question["live"], &config, &write(question, &version))
+            .apply(&question["live"], &config, &write(question, &version), &|_| {})
         {
             Ok(object) => json!({"object": object}),
             Err(status) => refused(&status),
