@@ -41,7 +41,7 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Re
         field_validation: options.field_validation,
         duplicates: Vec::new(),
         field_manager: options.field_manager,
-        patched: false,
+        patched: true,
     };
     let config = Configuration {
         object: &config,
