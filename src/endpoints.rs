@@ -13,8 +13,10 @@ pub mod openapi;
 pub mod patch;
 pub mod router;
 pub mod rows;
+pub mod typed;
 pub mod update;
 pub mod version;
+pub mod view;
 pub mod watch;
 
 use std::sync::Arc;
@@ -24,7 +26,6 @@ use crate::rest::resource::Resource;
 use crate::rest::store::{Store, Written};
 use crate::visibility::KindId;
 use crate::watchcache::Snapshot;
-use crate::wire::json as go_json;
 use crate::wire::negotiate::Representation;
 use crate::wire::options::Query;
 
@@ -66,14 +67,9 @@ impl Call<'_> {
         }
     }
 
-    /// What stands before every object of this view.
-    pub fn head(&self) -> Vec<u8> {
-        let mut head = b"{\"apiVersion\":".to_vec();
-        go_json::append(&mut head, &self.resource.group_version.to_string());
-        head.extend_from_slice(b",\"kind\":");
-        go_json::append(&mut head, &self.resource.stored.kind);
-        head.push(b',');
-        head
+    /// How objects are shown here.
+    pub fn view(&self) -> view::View {
+        view::View::new(self.resource)
     }
 
     /// What a write answers with, for the encoder.

@@ -2,11 +2,14 @@
 
 pub mod caller;
 pub mod claim;
+pub mod conventions;
 pub mod field_manager;
 pub mod metadata;
 pub mod paging;
 pub mod resource;
 pub mod store;
+pub mod strategy;
+pub mod version;
 
 pub use caller::{Caller, Target};
 pub use store::Store;

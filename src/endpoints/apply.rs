@@ -38,8 +38,6 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Re
     }
     let write = WriteOptions {
         dry_run: options.dry_run,
-        field_validation: options.field_validation,
-        duplicates: Vec::new(),
         field_manager: options.field_manager,
         patched: true,
     };

@@ -7,7 +7,6 @@ use crate::http::body::Body;
 use crate::http::respond;
 use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
-use crate::wire::meta;
 use crate::wire::options::CreateOptions;
 use crate::wire::status::Status;
 
@@ -16,21 +15,15 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
     let media = input::media_type(headers)?;
     let bytes = input::read(upload).await?;
     let options = CreateOptions::decode(call.query)?;
-    let object = input::object(call, media, &bytes)?;
-    let namespace = meta::namespace(&object.value);
-    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
-        let message = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Status::bad_request(message));
-    }
+    let wanted = input::object(call, media, &bytes, options.field_validation)?;
+    input::same_namespace(call, &wanted.object)?;
     let write = WriteOptions {
         dry_run: options.dry_run,
-        field_validation: options.field_validation,
-        duplicates: object.duplicates,
         field_manager: input::field_manager(options.field_manager, headers),
         patched: false,
     };
     let target = call.target();
-    let written = call.store.create(&target, object.value, &write).await?;
+    let written = call.store.create(&target, wanted, &write).await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::CREATED, &call.shown(&written, &snapshot))?;
     respond::add_warnings(response.headers_mut(), &written.warnings);

@@ -52,10 +52,11 @@ pub fn one(call: &Call<'_>, code: StatusCode, shown: &Shown<'_>) -> Result<Respo
         // A dry run stores nothing, and what is not stored has no version.
         Shape::Object if shown.object.revision == 0 => {
             let mut value = call.resource.complete(shown.object.value());
+            call.resource.serve(&mut value);
             meta::set(&mut value, "resourceVersion", "");
             go_json::append(&mut out, &value);
         }
-        Shape::Object => shown.object.write(&call.head(), &mut out),
+        Shape::Object => call.view().write(shown.object, &mut out),
         Shape::Partial => go_json::append(&mut out, &partial(representation, &shown.object.value())),
         Shape::Table => {
             let rows = Rows::new(call)?;
@@ -75,7 +76,7 @@ pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>
     let metadata = page.metadata(revision);
     match representation.shape {
         Shape::Object => {
-            let head = call.head();
+            let view = call.view();
             out.extend_from_slice(b"{\"apiVersion\":");
             go_json::append(&mut out, &call.resource.group_version.to_string());
             out.extend_from_slice(b",\"items\":[");
@@ -83,7 +84,7 @@ pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>
                 if index > 0 {
                     out.push(b',');
                 }
-                shown.object.write(&head, &mut out);
+                view.write_item(shown.object, &mut out);
             }
             out.extend_from_slice(b"],\"kind\":");
             go_json::append(&mut out, &format!("{}List", call.resource.stored.kind));

@@ -6,11 +6,14 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::Call;
+use super::{Call, typed};
 use crate::http::upload::Upload;
-use crate::wire::body::{self, Decoded, Expected, MediaType};
+use crate::rest::store::Wanted;
+use crate::rest::store::prepare::cannot_handle;
+use crate::wire::body::{self, Expected, MediaType};
+use crate::wire::meta;
 use crate::wire::negotiate::{self, Format};
-use crate::wire::options::manager_from_user_agent;
+use crate::wire::options::{FieldValidation, manager_from_user_agent};
 use crate::wire::protobuf;
 use crate::wire::status::Status;
 
@@ -65,12 +68,41 @@ pub fn options(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> {
 }
 
 /// The body as an object of the kind in the path.
-pub fn object(call: &Call<'_>, media: MediaType, bytes: &[u8]) -> Result<Decoded, Status> {
+///
+/// # Errors
+/// 400 and 422 for what is none.
+pub fn object(
+    call: &Call<'_>,
+    media: MediaType,
+    bytes: &[u8],
+    field_validation: FieldValidation,
+) -> Result<Wanted, Status> {
     let expected = Expected {
         group_version: &call.resource.group_version,
         kind: &call.resource.stored.kind,
     };
-    body::decode_object(media, bytes, &expected)
+    let decoded = if call.resource.stored.conventions.kind_is_required() {
+        body::decode_object(media, bytes, &expected)?
+    } else {
+        typed::object(call, media, bytes)?
+    };
+    let target = call.target();
+    let wanted = call.store.decode(&target, decoded, field_validation);
+    wanted.map_err(|why| Status::bad_request(cannot_handle(&target, &why)))
+}
+
+/// The namespace in the body, if there is one, must be that in the path
+/// (k8s.io/apiserver pkg/registry/rest/meta.go EnsureObjectNamespaceMatchesRequestNamespace).
+///
+/// # Errors
+/// 400.
+pub fn same_namespace(call: &Call<'_>, object: &Value) -> Result<(), Status> {
+    let namespace = meta::namespace(object);
+    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(message));
+    }
+    Ok(())
 }
 
 /// Who owns what is written: the manager that the client names, else what it calls itself.

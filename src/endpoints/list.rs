@@ -159,8 +159,13 @@ pub fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
         let own = field == "metadata.name" || field == "metadata.namespace" && call.resource.stored.namespaced;
         own || spec.fields.iter().any(|own| own == field)
     };
-    options.field_selector.check(known).map_err(Status::bad_request)?;
-    Ok(options)
+    match options.field_selector.unknown(known) {
+        Some(field) => {
+            let text = call.resource.stored.conventions.unknown_field(field);
+            Err(Status::bad_request(text))
+        }
+        None => Ok(options),
+    }
 }
 
 /// The objects with what a table says about the caller.

@@ -6,14 +6,14 @@ use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
 use super::update::{part, same_place};
-use super::{Call, apply, encode, input};
+use super::{Call, apply, encode, input, typed};
 use crate::http::body::Body;
 use crate::http::pipeline::Permission;
 use crate::http::respond;
 use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
-use crate::rest::store::update::Wanted;
-use crate::wire::body;
+use crate::rest::store::update::Way;
+use crate::wire::body::{self, Decoded};
 use crate::wire::negotiate::PatchType;
 use crate::wire::options::{FieldValidation, PatchOptions};
 use crate::wire::patch::{self, JsonPatch, OPERATIONS};
@@ -36,7 +36,8 @@ pub async fn patch(
     let content_type = headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let kind = PatchType::of(content_type)?;
+    let conventions = call.resource.stored.conventions;
+    let kind = PatchType::of(content_type).map_err(|refusal| conventions.unsupported_patch(refusal))?;
     let bytes = input::read(upload).await?;
     if kind == PatchType::Apply {
         return apply::apply(call, &bytes, permission).await;
@@ -47,22 +48,36 @@ pub async fn patch(
     let decoded = Change::decode(kind, &bytes, strict);
     let write = WriteOptions {
         dry_run: options.dry_run,
-        field_validation: options.field_validation,
-        duplicates: decoded.as_ref().map(|(_, odd)| odd.clone()).unwrap_or_default(),
         field_manager: input::field_manager(options.field_manager, headers),
         patched: true,
     };
+    let target = call.target();
     let modify = |current: &Value| {
         let mut object = call.resource.complete(current.clone());
-        let (change, _) = decoded.as_ref().map_err(Clone::clone)?;
+        let (change, odd) = decoded.as_ref().map_err(Clone::clone)?;
         change.apply(&mut object)?;
-        check(call, &object)?;
-        Ok(object)
+        let text = object.clone();
+        let unreadable = |why: String| Status::unreadable_patch(&text, &why);
+        if conventions.kind_is_required() {
+            check(call, &object)?;
+        } else {
+            if !object.is_object() {
+                body::identify(&object).map_err(unreadable)?;
+            }
+            typed::identify(call, &mut object).map_err(unreadable)?;
+        }
+        let body = Decoded {
+            duplicates: odd.clone(),
+            value: object,
+        };
+        let wanted = call.store.decode(&target, body, options.field_validation);
+        let wanted = wanted.map_err(unreadable)?;
+        same_place(call, &wanted.object)?;
+        Ok(wanted)
     };
-    let target = call.target();
     let written = call
         .store
-        .update(&target, "patch", part(call), &write, Wanted::Edited(&modify))
+        .update(&target, "patch", part(call), &write, Way::Edited(&modify))
         .await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;

@@ -188,7 +188,7 @@ impl Router {
             pretty: representation.pretty.unwrap_or(request.pretty),
         };
         let collection = !namespaced || in_namespace;
-        match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
+        let result = match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
             (Method::GET, "list", false) => list::list(&call).await,
             (Method::GET, "watch", _) => watch::watch(&call, &request.headers, upgrade, &request.drain).await,
@@ -203,8 +203,14 @@ impl Router {
             (Method::DELETE, "deletecollection", false) if collection => {
                 delete_collection::delete_collection(&call, &request.headers, &request.body).await
             }
-            _ => Err(Status::method_not_allowed()),
-        }
+            _ => return Err(Status::method_not_allowed()),
+        };
+        let Some(deprecation) = &resource.deprecation else {
+            return result;
+        };
+        let mut response = result.unwrap_or_else(|status| respond::status(&status, request.errors));
+        respond::add_first_warning(response.headers_mut(), deprecation);
+        Ok(response)
     }
 }
 

@@ -92,7 +92,11 @@ impl Rows {
         let object = match self.include {
             IncludeObject::None => Value::Null,
             IncludeObject::Metadata => partial(&self.representation, value),
-            IncludeObject::Object => self.resource.complete(value.clone()),
+            IncludeObject::Object => {
+                let mut object = value.clone();
+                self.resource.serve(&mut object);
+                self.resource.complete(object)
+            }
         };
         json!({"cells": cells, "object": object})
     }

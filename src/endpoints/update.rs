@@ -7,7 +7,7 @@ use crate::http::body::Body;
 use crate::http::respond;
 use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
-use crate::rest::store::update::{Part, Wanted};
+use crate::rest::store::update::{Part, Way};
 use crate::wire::meta;
 use crate::wire::options::UpdateOptions;
 use crate::wire::status::Status;
@@ -17,21 +17,19 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
     let media = input::media_type(headers)?;
     let bytes = input::read(upload).await?;
     let options = UpdateOptions::decode(call.query)?;
-    let body = input::object(call, media, &bytes)?;
-    same_place(call, &body.value)?;
+    let wanted = input::object(call, media, &bytes, options.field_validation)?;
+    input::same_namespace(call, &wanted.object)?;
+    same_place(call, &wanted.object)?;
     let write = WriteOptions {
         dry_run: options.dry_run,
-        field_validation: options.field_validation,
-        duplicates: body.duplicates,
         field_manager: input::field_manager(options.field_manager, headers),
         patched: false,
     };
-    let wanted = body.value;
     let modify = |_: &serde_json::Value| Ok(wanted.clone());
     let target = call.target();
     let written = call
         .store
-        .update(&target, "update", part(call), &write, Wanted::Edited(&modify))
+        .update(&target, "update", part(call), &write, Way::Edited(&modify))
         .await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;

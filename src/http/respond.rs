@@ -84,6 +84,16 @@ pub fn status(status: &Status, manner: Manner) -> Response<Body> {
     response
 }
 
+/// A `Warning` header before all others.
+pub fn add_first_warning(headers: &mut HeaderMap, warning: &str) {
+    let others: Vec<HeaderValue> = headers.get_all(WARNING).iter().cloned().collect();
+    headers.remove(WARNING);
+    append_warning(headers, warning);
+    for other in others {
+        headers.append(WARNING, other);
+    }
+}
+
 /// `Warning` headers for these sentences; too many of them are cut, as in Go, so that no client chokes on the headers
 /// (k8s.io/apiserver pkg/endpoints/filters/warning.go).
 pub fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {

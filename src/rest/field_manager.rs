@@ -1,7 +1,6 @@
 //! Server-side apply and the record of who owns which field.
 //!
 //! Ported from k8s.io/apimachinery pkg/util/managedfields and sigs.k8s.io/structured-merge-diff v6. What differs:
-//! - one schema serves all views and versions of a kind, so that nothing is converted between them;
 //! - whole numbers in an applied configuration keep their precision, where Go makes them floats;
 //! - conflicts are told in the order of their managers, where Go's order is random;
 //! - a write through `/status` resets every other top-level field, where Go knows `spec` and `metadata` alone.
@@ -17,16 +16,17 @@ pub mod set;
 pub mod shape;
 pub mod typed;
 pub mod updater;
+pub mod versions;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::managed::{Managed, Owned, Writer};
 use self::set::Set;
-use self::shape::{Shape, ShapeRef};
 use self::updater::{Conflict, Failure, Updater};
+use self::versions::Form;
+pub use self::versions::Versions;
 use crate::wire::meta;
 use crate::wire::names::GroupVersion;
-use crate::wire::schema::Schema;
 use crate::wire::status::{Cause, Details, Status};
 
 /// How many updaters an object remembers one by one.
@@ -52,7 +52,7 @@ const NOBODYS: [&[&str]; 12] = [
 /// The field manager of one kind.
 #[derive(Debug)]
 pub struct FieldManager {
-    shape: Shape,
+    versions: Versions,
     nobodys: Set,
     /// What a write of the object cannot change.
     reset_main: Set,
@@ -112,29 +112,42 @@ impl Write<'_> {
 }
 
 impl FieldManager {
-    /// The field manager of a kind; `schema` is without `apiVersion`, `kind` and `metadata`.
-    pub fn new(schema: &Schema) -> Self {
-        let others = schema.properties().map(|(name, _)| name);
-        let others = others.filter(|name| *name != "status").chain(["metadata", "spec"]);
-        let others: Vec<[&str; 1]> = others.map(|name| [name]).collect();
+    /// The field manager of a kind; `split` says whether its status is written through `/status` alone.
+    pub fn new(versions: Versions, split: bool) -> Self {
+        let others = versions.fields().filter(|name| *name != "status");
+        let others: Vec<[&str; 1]> = others.chain(["metadata", "spec"]).map(|name| [name]).collect();
         let others: Vec<&[&str]> = others.iter().map(<[&str; 1]>::as_slice).collect();
         Self {
-            shape: Shape::of_object(schema),
             nobodys: Set::of_fields(&NOBODYS),
-            reset_main: Set::of_fields(&[&["status"]]),
+            reset_main: Set::of_fields(if split { &[&["status"]] } else { &[] }),
             reset_status: Set::of_fields(&others),
+            versions,
         }
     }
 
-    fn updater(&self, status: bool) -> Updater<'_> {
+    /// A new object before anything is written, but for its `apiVersion` and `kind`.
+    pub fn nothing(&self, group_version: &GroupVersion) -> Value {
+        self.form(group_version).nothing().clone()
+    }
+
+    fn form(&self, group_version: &GroupVersion) -> &Form {
+        self.versions.form_or_stored(&group_version.to_string())
+    }
+
+    fn updater(&self, write: &Write<'_>) -> Updater<'_> {
         Updater {
-            shape: ShapeRef::Own(&self.shape),
-            reset: if status { &self.reset_status } else { &self.reset_main },
+            versions: &self.versions,
+            form: self.form(write.group_version),
+            reset: if write.status {
+                &self.reset_status
+            } else {
+                &self.reset_main
+            },
         }
     }
 
-    fn valid(&self, value: &Value, duplicates: bool) -> Result<(), String> {
-        let errors = typed::validate(ShapeRef::Own(&self.shape), value, duplicates);
+    fn valid(&self, write: &Write<'_>, value: &Value, duplicates: bool) -> Result<(), String> {
+        let errors = typed::validate(self.form(write.group_version).shape(), value, duplicates);
         if errors.is_empty() {
             return Ok(());
         }
@@ -163,18 +176,17 @@ impl FieldManager {
     }
 
     fn record(&self, live: &Value, new: &Value, mut managed: Managed, write: &Write<'_>) -> Result<Managed, String> {
-        let empty = json!({});
-        let live = if live.is_null() { &empty } else { live };
+        let updater = self.updater(write);
+        let live = if live.is_null() { updater.form.nothing() } else { live };
         for (which, value) in [("new", new), ("live", live)] {
-            self.valid(value, true).map_err(|why| {
+            self.valid(write, value, true).map_err(|why| {
                 format!(
                     "failed to convert {which} object ({}) to smd typed: {why}",
                     write.about(value)
                 )
             })?;
         }
-        let set = self
-            .updater(write.status)
+        let set = updater
             .update(live, new, &mut managed)
             .map_err(|why| format!("failed to update ManagedFields ({}): {why}", write.about(new)))?;
         let fields = set.difference(&self.nobodys);
@@ -249,18 +261,21 @@ impl FieldManager {
         write: &Write<'_>,
         mut managed: Managed,
     ) -> Result<Value, Failure> {
+        let updater = self.updater(write);
         if managed.is_empty() {
             let before = Write {
                 manager: "before-first-apply",
                 ..*write
             };
-            let empty = json!({"apiVersion": live["apiVersion"], "kind": live["kind"]});
+            let mut empty = updater.form.nothing().clone();
+            empty["apiVersion"] = live["apiVersion"].clone();
+            empty["kind"] = live["kind"].clone();
             managed = self
                 .record(&empty, live, managed, &before)
                 .map_err(|why| Failure::Schema(format!("failed to create manager for existing fields: {why}")))?;
         }
         for (which, value, duplicates) in [("patch", config.object, false), ("live", live, true)] {
-            self.valid(value, duplicates).map_err(|why| {
+            self.valid(write, value, duplicates).map_err(|why| {
                 let about = write.about(value);
                 Failure::Schema(format!("failed to create typed {which} object ({about}): {why}"))
             })?;
@@ -272,7 +287,6 @@ impl FieldManager {
             api_version: write.group_version.to_string(),
             fields: Set::default(),
         };
-        let updater = self.updater(write.status);
         let new = updater.apply(live, config.object, &mut managed, own, config.force)?;
         if let Some(mut own) = managed.remove(&writer) {
             own.fields = own.fields.difference(&self.nobodys);
@@ -290,11 +304,11 @@ impl FieldManager {
 
     /// What `kubectl apply` last applied by itself and nobody changed since.
     fn owned_by_client_side_apply(&self, live: &Value, write: &Write<'_>, normalize: Normalize<'_>) -> Option<Set> {
-        let shape = ShapeRef::Own(&self.shape);
+        let shape = self.form(write.group_version).shape();
         let mut applied = last_applied::configuration(live, write.group_version)?;
         normalize(&mut applied);
-        self.valid(live, false).ok()?;
-        self.valid(&applied, false).ok()?;
+        self.valid(write, live, false).ok()?;
+        self.valid(write, &applied, false).ok()?;
         let since = compare::Comparison::of(shape, &applied, live).ok()?;
         let changed = since.modified.union(&since.added).union(&since.removed);
         Some(typed::field_set(shape, &applied).difference(&changed))

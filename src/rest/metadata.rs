@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::conventions::Conventions;
 use crate::wire::meta::{self, FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
 use crate::wire::options::Propagation;
 
@@ -26,10 +27,12 @@ pub fn deleting(object: &Value) -> bool {
 }
 
 /// Forgets what a client says about system fields, and gives a new object its identity.
-pub fn born(object: &mut Value) {
+pub fn born(object: &mut Value, conventions: Conventions) {
     meta::wipe_system_fields(object);
     meta::fill_system_fields(object);
-    meta::set(object, "generation", 1);
+    if conventions.counts_generation() {
+        meta::set(object, "generation", 1);
+    }
 }
 
 /// Carries system fields over from the stored object. What a client may not change and says all the same is kept, so that

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use super::conventions::Conventions;
+pub use super::strategy::Strategy;
+pub use super::version::{Conversion, Version};
 use crate::visibility::Facts;
 use crate::wire::names::{GroupKind, GroupResource, GroupVersion};
-use crate::wire::validation::FieldError;
-use crate::wire::validation::names::{NameRule, name_is_dns_subdomain};
 
 /// A kind as it is stored. Several [`Resource`]s may serve it.
 pub struct Kind {
@@ -33,6 +34,8 @@ pub struct Kind {
     pub columns: Vec<Column>,
     /// Who sees an object of this kind in a filtered view.
     pub edge: Edge,
+    /// Which of Kubernetes' own servers it answers like.
+    pub conventions: Conventions,
 }
 
 /// Where the visibility of a kind comes from.
@@ -49,41 +52,6 @@ pub enum Edge {
         /// Plural of the kind whose claim on a namespace restricts creation of this kind there to its owners and own members.
         parent: Option<String>,
     },
-}
-
-/// What happens to an object on its way into the store (k8s.io/apiserver pkg/registry/rest RESTCreateStrategy, RESTUpdateStrategy).
-pub trait Strategy: Send + Sync + 'static {
-    /// What a new object may be called.
-    fn name_rule(&self) -> NameRule {
-        name_is_dns_subdomain
-    }
-
-    /// Fills defaults; runs before validation, for every write.
-    fn default(&self, _object: &mut Value) {}
-
-    /// Writes in one way what means the same; runs on an applied configuration before it is compared with the object. In an
-    /// atomic list, what [`Strategy::default`] fills in later would make a conflict of the same words said twice.
-    fn normalize(&self, _object: &mut Value) {}
-
-    /// What is wrong with an object apart from its status; the schema's own demands are checked before.
-    fn validate(&self, _object: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    /// What is wrong with an object's status, when the status is written.
-    fn validate_status(&self, _object: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    /// What is wrong with a new object beyond [`Strategy::validate`].
-    fn validate_create(&self, _object: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    /// What is wrong with a change beyond [`Strategy::validate`].
-    fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
-        Vec::new()
-    }
 }
 
 /// A column of `kubectl get`.
@@ -138,6 +106,10 @@ pub struct Resource {
     pub access: Access,
     /// Whether `/status` is served.
     pub status_subresource: bool,
+    /// What differs here from the stored form; `None` where objects are served as they are stored.
+    pub version: Option<Version>,
+    /// What `Warning` headers say to those who use this version.
+    pub deprecation: Option<String>,
 }
 
 /// An API group: what one folder under `groups/` contributes.
@@ -210,7 +182,33 @@ impl Group {
 }
 
 impl Resource {
-    /// A stored object as this view shows it.
+    /// The schema of the objects as they are served here.
+    pub fn schema(&self) -> &Value {
+        let version = self.version.as_ref();
+        version.map_or(&self.stored.schema, |version| &version.schema)
+    }
+
+    /// What happens to an object that is written here.
+    pub fn strategy(&self) -> &dyn Strategy {
+        let version = self.version.as_ref();
+        version.map_or(&*self.stored.strategy, |version| &*version.strategy)
+    }
+
+    /// Turns a stored object into one of this version.
+    pub fn serve(&self, object: &mut Value) {
+        if let Some(version) = &self.version {
+            version.conversion.from_stored(object);
+        }
+    }
+
+    /// Turns an object of this version into a stored one.
+    pub fn store(&self, object: &mut Value) {
+        if let Some(version) = &self.version {
+            version.conversion.to_stored(object);
+        }
+    }
+
+    /// An object of this version with its `apiVersion` and `kind`.
     pub fn complete(&self, mut object: Value) -> Value {
         object["apiVersion"] = self.group_version.to_string().into();
         object["kind"] = self.stored.kind.clone().into();

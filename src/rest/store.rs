@@ -18,7 +18,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::caller::Target;
-use super::field_manager::{FieldManager, Write};
+use super::field_manager::{FieldManager, Versions, Write};
 use super::paging::Sealer;
 use super::resource::{Edge, Kind, Registry};
 use crate::storage::{Entry, Error, Op, Revision, Storage};
@@ -26,8 +26,7 @@ use crate::visibility::KindId;
 use crate::watchcache::cache::Stale;
 use crate::watchcache::snapshot::locate;
 use crate::watchcache::{Cache, KindSpec, Object, Snapshot};
-use crate::wire::names::GroupResource;
-use crate::wire::options::FieldValidation;
+use crate::wire::names::{GroupResource, GroupVersion};
 use crate::wire::schema::Schema;
 use crate::wire::status::Status;
 
@@ -44,8 +43,41 @@ pub struct Store {
 
 struct StoredKind {
     kind: Arc<Kind>,
+    /// The schema of the stored form, and those of the versions that have their own.
     schema: Schema,
+    versions: Vec<(GroupVersion, Schema)>,
     fields: FieldManager,
+    /// The `apiVersion`s that serve it.
+    served: Vec<String>,
+    /// Whether the status is a half of its own, which `/status` alone changes.
+    split: bool,
+}
+
+impl StoredKind {
+    fn new(registry: &Registry, kind: Arc<Kind>) -> Result<Self, String> {
+        let parse = |schema| Schema::parse(schema).map_err(|error| format!("schema of {}: {error}", kind.kind));
+        let served = || registry.resources().filter(|one| Arc::ptr_eq(&one.stored, &kind));
+        let schema = parse(&kind.schema)?;
+        let mut versions = Vec::new();
+        let mut forms = Versions::new(&schema, kind.conventions);
+        for resource in served() {
+            let own = resource.version.as_ref();
+            let own = own.map(|version| Ok::<_, String>((parse(&version.schema)?, version.conversion.clone())));
+            let own = own.transpose()?;
+            forms.serve(&resource.group_version, own.as_ref());
+            versions.extend(own.map(|(schema, _)| (resource.group_version.clone(), schema)));
+        }
+        let versions_served = served().map(|resource| resource.group_version.to_string());
+        let split = served().any(|resource| resource.status_subresource);
+        Ok(Self {
+            fields: FieldManager::new(forms, split),
+            served: versions_served.collect(),
+            schema,
+            versions,
+            split,
+            kind,
+        })
+    }
 }
 
 /// What a write answers with.
@@ -57,15 +89,20 @@ pub struct Written {
     pub warnings: Vec<String>,
 }
 
+/// What a client wants stored.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The object, in the version of the request.
+    pub object: Value,
+    /// Sentences for `Warning` headers.
+    pub warnings: Vec<String>,
+}
+
 /// What all writes have in common.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// Do everything but store.
     pub dry_run: bool,
-    /// What to do about unknown and duplicate fields.
-    pub field_validation: FieldValidation,
-    /// What the body gave twice, as sentences.
-    pub duplicates: Vec<String>,
     /// Who owns what is written.
     pub field_manager: String,
     /// Whether the object comes from a patch, whose fault it is then if it cannot be read.
@@ -116,11 +153,7 @@ impl Store {
     /// # Errors
     /// A kind's schema is not structural.
     pub fn new(registry: &Registry, storage: Arc<dyn Storage>, cache: Arc<Cache>) -> Result<Self, String> {
-        let parse = |kind: Arc<Kind>| {
-            let schema = Schema::parse(&kind.schema).map_err(|error| format!("schema of {}: {error}", kind.kind))?;
-            let fields = FieldManager::new(&schema);
-            Ok::<_, String>(StoredKind { kind, schema, fields })
-        };
+        let parse = |kind: Arc<Kind>| StoredKind::new(registry, kind);
         let kinds = registry.kinds().into_iter().map(parse).collect::<Result<_, _>>()?;
         let sealer = Sealer::new(storage.clone());
         Ok(Self {
@@ -158,6 +191,25 @@ impl Store {
 
     fn fields(&self, kind: KindId) -> &FieldManager {
         &self.stored(kind).fields
+    }
+
+    /// Whether a kind is served in a version (`apiserver.bulward.io/v1alpha1`).
+    pub fn serves(&self, api_version: &str, kind: &str) -> bool {
+        let mut kinds = self.kinds.iter().filter(|stored| stored.kind.kind == kind);
+        kinds.any(|stored| stored.served.iter().any(|served| served == api_version))
+    }
+
+    /// A new object of the target's version before anything is written.
+    pub fn nothing(&self, target: &Target<'_>) -> Value {
+        self.fields(target.kind).nothing(&target.resource.group_version)
+    }
+
+    /// The schema of what the target is written as.
+    fn schema(&self, target: &Target<'_>) -> &Schema {
+        let stored = self.stored(target.kind);
+        let own = &target.resource.group_version;
+        let version = stored.versions.iter().find(|(version, _)| version == own);
+        version.map_or(&stored.schema, |(_, schema)| schema)
     }
 
     /// Whether the object exists for the caller.

@@ -91,24 +91,31 @@ pub fn decode(media: MediaType, bytes: &[u8]) -> Result<Decoded, Status> {
     interpret(media, bytes).map_err(Status::bad_request)
 }
 
+/// Decodes an object that need not say what it is; what it says, others compare with `kind`.
+///
+/// # Errors
+/// 400.
+pub fn decode_some(media: MediaType, bytes: &[u8], kind: &str) -> Result<Decoded, Status> {
+    interpret(media, bytes).map_err(|why| unrecognized(bytes, kind, &why))
+}
+
+fn unrecognized(bytes: &[u8], kind: &str, why: &str) -> Status {
+    let summary = summary(bytes);
+    let message = format!("the object provided is unrecognized (must be of type {kind}): {why} ({summary})");
+    Status::bad_request(message)
+}
+
 /// Decodes an object of the expected kind; `apiVersion` and `kind` must be given.
 ///
 /// # Errors
 /// 400 for a body that is no such object, 422 for another kind of the same group and version.
 pub fn decode_object(media: MediaType, bytes: &[u8], expected: &Expected<'_>) -> Result<Decoded, Status> {
-    let unrecognized = |why: &str| {
-        let (kind, summary) = (expected.kind, summary(bytes));
-        let message = format!("the object provided is unrecognized (must be of type {kind}): {why} ({summary})");
-        Status::bad_request(message)
-    };
-    let decoded = interpret(media, bytes).map_err(|why| unrecognized(&why))?;
+    let decoded = decode_some(media, bytes, expected.kind)?;
     let text = |key: &str| decoded.value.get(key).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     if kind.is_empty() {
-        return Err(unrecognized(&format!(
-            "Object 'Kind' is missing in '{}'",
-            quoted(bytes)
-        )));
+        let why = format!("Object 'Kind' is missing in '{}'", quoted(bytes));
+        return Err(unrecognized(bytes, expected.kind, &why));
     }
     let wanted = expected.group_version.to_string();
     if api_version != wanted {

@@ -3,6 +3,7 @@
 //! Follows k8s.io/apiextensions-apiserver pkg/apiserver/{schema,validation} and k8s.io/kube-openapi pkg/validation. Fields
 //! are visited in the order of their names, where Go's order is random.
 
+mod go;
 mod lists;
 mod parse;
 mod prune;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use self::go::GoTypes;
 use super::validation::FieldError;
 
 /// A schema, parsed once. Knows the keywords of [`Schema::parse`] and refuses others, so that none is silently ignored.
@@ -105,6 +107,11 @@ impl Schema {
             .into_iter()
             .map(|path| format!("unknown field \"{path}\""))
             .collect()
+    }
+
+    /// Drops optional fields that hold nothing, as Go's types with `omitempty` do.
+    pub fn omit_empty(&self, object: &mut Value) {
+        prune::omit_empty(self, object);
     }
 
     /// Fills in the defaults of absent fields.

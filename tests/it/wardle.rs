@@ -2,12 +2,15 @@
 
 mod fischer;
 mod flunder;
+mod oracle;
+mod v1beta1;
 mod versions;
 
 use std::sync::Arc;
 
-use bulward::rest::resource::{Access, Cell, Column, Group, Kind, Registry, Resource};
+use bulward::rest::resource::{Access, Cell, Column, Group, Kind, Registry, Resource, Version};
 use bulward::wire::names::GroupVersion;
+use bulward::wire::validation::names::path_segment;
 use serde_json::{Value, json};
 
 /// The group's name.
@@ -22,23 +25,53 @@ pub(crate) fn registry() -> Registry {
             name: GROUP.to_owned(),
             priority: 1000,
             resources: vec![
-                resource(&flunder, "v1beta1"),
-                resource(&flunder, "v1alpha1"),
-                resource(&fischer, "v1alpha1"),
+                resource(&flunder, "v1beta1", Some(v1beta1::version())),
+                resource(&flunder, "v1alpha1", None),
+                resource(&fischer, "v1alpha1", None),
             ],
         }],
     }
 }
 
-fn resource(kind: &Arc<Kind>, version: &str) -> Arc<Resource> {
+fn resource(kind: &Arc<Kind>, name: &str, version: Option<Version>) -> Arc<Resource> {
+    // As the lifecycle of Go's types has it.
+    let deprecated = name == "v1alpha1";
+    let warning = format!(
+        "{GROUP}/{name} {} is deprecated in v1.3+, unavailable in v1.10+",
+        kind.kind
+    );
     Arc::new(Resource {
-        group_version: GroupVersion::new(GROUP, version),
+        group_version: GroupVersion::new(GROUP, name),
         stored: kind.clone(),
         short_names: Vec::new(),
         categories: Vec::new(),
         access: Access::Unfiltered,
         status_subresource: false,
+        version,
+        deprecation: deprecated.then_some(warning),
     })
+}
+
+/// The schema of a Flunder whose spec has these fields.
+fn schema(spec: &Value) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "spec": {"type": "object", "default": {}, "properties": spec},
+            "status": {"type": "object", "default": {}},
+        },
+    })
+}
+
+/// The name rule of sample-apiserver: whatever fits into a path.
+fn any_name(name: &str, _prefix: bool) -> Vec<String> {
+    path_segment(name)
+}
+
+fn drop_nulls(spec: &mut Value) {
+    if let Some(fields) = spec.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
 }
 
 /// What Go's default table converter shows (k8s.io/apiserver pkg/registry/rest/table.go).

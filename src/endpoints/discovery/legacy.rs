@@ -88,7 +88,7 @@ pub(super) fn served<'a>(group: &'a Group, version: &str) -> Vec<&'a Arc<Resourc
 }
 
 /// All resources that serve one stored kind carry the same hash, which is how clients learn that they are one set of objects. The storage version
-/// is the unfiltered view's, since that is the one that shows the stored objects as they are; without one, the first that serves the kind.
+/// is the one that shows the stored objects as they are: of an unfiltered view, and without a conversion.
 fn storage_version_hash(registry: &Registry, resource: &Resource) -> String {
     let views = || {
         registry
@@ -96,7 +96,7 @@ fn storage_version_hash(registry: &Registry, resource: &Resource) -> String {
             .filter(|view| Arc::ptr_eq(&view.stored, &resource.stored))
     };
     let storage = views()
-        .find(|view| view.access == Access::Unfiltered)
+        .find(|view| view.access == Access::Unfiltered && view.version.is_none())
         .or_else(|| views().next());
     let group_version = storage.map_or(&resource.group_version, |storage| &storage.group_version);
     hash(&format!("{group_version}/{}", resource.stored.kind))

@@ -38,7 +38,7 @@ pub(super) fn reference(name: &str) -> Value {
 /// The v3 schema of the objects of `resource`.
 pub(super) fn object(resource: &Resource) -> Value {
     let kind = &resource.stored;
-    let mut schema = kind.schema.clone();
+    let mut schema = resource.schema().clone();
     schema["type"] = json!("object");
     schema["description"] = json!(kind.description);
     schema["x-kubernetes-group-version-kind"] = json!([group_version_kind(&resource.group_version, &kind.kind)]);

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::encode::{Shown, partial};
 use super::super::rows::Rows;
+use super::super::view::View;
 use super::Call;
 use crate::http::respond;
 use crate::visibility::Role;
@@ -25,9 +26,11 @@ pub(super) enum Kind {
 
 /// Writes events for one watch.
 pub(super) struct Frames {
-    head: Vec<u8>,
+    view: View,
     api_version: String,
     kind: String,
+    /// What a bookmark has beside its metadata.
+    nothing: Value,
     representation: Representation,
     rows: Option<Rows>,
     /// A table's columns are sent with the first event alone.
@@ -43,9 +46,10 @@ impl Frames {
             None
         };
         Ok(Self {
-            head: call.head(),
+            view: call.view(),
             api_version: call.resource.group_version.to_string(),
             kind: call.resource.stored.kind.clone(),
+            nothing: call.store.nothing(&call.target()),
             representation,
             rows,
             columns_sent: false,
@@ -70,7 +74,7 @@ impl Frames {
     ) {
         if self.representation.shape == Shape::Object {
             open(kind.as_str(), out);
-            object.write_at(&self.head, revision, out);
+            self.view.write_at(object, revision, out);
             out.extend_from_slice(b"}\n");
             return;
         }
@@ -88,7 +92,13 @@ impl Frames {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         let value = match self.representation.shape {
-            Shape::Object => json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}),
+            Shape::Object => {
+                let mut object = self.nothing.clone();
+                object["apiVersion"] = json!(self.api_version);
+                object["kind"] = json!(self.kind);
+                object["metadata"] = metadata;
+                object
+            }
             _ => self.convert(json!({"metadata": metadata}), None, revision),
         };
         self.write("BOOKMARK", &value, out);

@@ -55,5 +55,7 @@ fn view(kind: &Arc<Kind>, group: &str, access: Access, short_name: Option<&str>)
         categories: Vec::new(),
         access,
         status_subresource: access == Access::Unfiltered,
+        version: None,
+        deprecation: None,
     })
 }

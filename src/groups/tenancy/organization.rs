@@ -9,7 +9,7 @@ use super::columns;
 use super::facts::facts;
 use super::reserved::Reserved;
 use super::rules::Rules;
-use crate::rest::resource::{Edge, Kind, schema_of};
+use crate::rest::resource::{Conventions, Edge, Kind, schema_of};
 use crate::wire::subject::Subject;
 
 /// An Organization without its metadata.
@@ -119,5 +119,6 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
             through: Some("projects".to_owned()),
             parent: None,
         },
+        conventions: Conventions::CustomResource,
     }
 }

@@ -10,7 +10,7 @@ use super::facts::facts;
 use super::organization::Status;
 use super::reserved::Reserved;
 use super::rules::Rules;
-use crate::rest::resource::{Edge, Kind, schema_of};
+use crate::rest::resource::{Conventions, Edge, Kind, schema_of};
 use crate::wire::subject::Subject;
 
 /// A Project without its metadata.
@@ -52,5 +52,6 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
             through: None,
             parent: Some("organizations".to_owned()),
         },
+        conventions: Conventions::CustomResource,
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::rest::conventions::Conventions;
 use crate::wire::schema::Schema;
 
 /// A kind with every structure that a schema can describe.
@@ -41,7 +42,7 @@ impl Toy {
         let version = GroupVersion::new("toys.example.com", "v1");
         let object = json!({"apiVersion": version.to_string(), "kind": "Toy"});
         Self {
-            fields: FieldManager::new(&schema),
+            fields: FieldManager::new(Versions::new(&schema, Conventions::CustomResource), true),
             version,
             object,
         }
@@ -404,7 +405,7 @@ proptest! {
             for name in ["n", "s", "list", "atomicMap"] {
                 prop_assert!(spec.get(name).is_none_or(|wanted| toy.object["spec"].get(name) == Some(wanted)));
             }
-            let shape = ShapeRef::Own(&toy.fields.shape);
+            let shape = toy.fields.form(&toy.version).shape();
             let wanted = typed::field_set(shape, &toy.full(&spec)).difference(&toy.fields.nobodys);
             let all = Managed::decode(&toy.object).expect("valid").all_fields();
             prop_assert!(wanted.difference(&all).is_empty());
@@ -414,7 +415,7 @@ proptest! {
     #[test]
     fn field_sets_survive_their_encoding(spec in spec()) {
         let toy = Toy::new();
-        let set = typed::field_set(ShapeRef::Own(&toy.fields.shape), &toy.full(&spec));
+        let set = typed::field_set(toy.fields.form(&toy.version).shape(), &toy.full(&spec));
         prop_assert_eq!(Set::from_fields(&set.to_fields()), Ok(set));
     }
 }

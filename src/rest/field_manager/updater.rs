@@ -1,7 +1,8 @@
 //! Ownership after a write (sigs.k8s.io/structured-merge-diff merge/{update,conflict}.go).
 //!
-//! One schema serves every view and version of a kind, so that nothing is converted: entries of other versions are
-//! understood as they are.
+//! Each entry of the record is in the form of its version, and is compared with the objects as that version shows them.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
@@ -11,8 +12,8 @@ use super::merge::merge;
 use super::reconcile::reconcile;
 use super::scalar;
 use super::set::Set;
-use super::shape::ShapeRef;
 use super::typed::{field_set, remove};
+use super::versions::{Form, Versions};
 
 /// What another writer owns and an apply would change.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,26 +34,43 @@ pub enum Failure {
 }
 
 /// The rules of one kind and one part of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Updater<'a> {
-    /// The type of the objects.
-    pub shape: ShapeRef<'a>,
+    /// The versions of the kind.
+    pub versions: &'a Versions,
+    /// The form of the objects that are given.
+    pub form: &'a Form,
     /// What the write cannot change, and therefore nobody comes to own by it.
     pub reset: &'a Set,
 }
 
-impl Updater<'_> {
+/// What a write changes, as each form shows it.
+struct Changes<'a>(Vec<(&'a Form, Comparison)>);
+
+impl Changes<'_> {
+    fn of(&self, form: &Form) -> Option<&Comparison> {
+        self.0
+            .iter()
+            .find(|(own, _)| std::ptr::eq(*own, form))
+            .map(|(_, found)| found)
+    }
+}
+
+impl<'a> Updater<'a> {
     /// What an update from `live` to `new` sets; everybody else loses what was changed.
     ///
     /// # Errors
     /// A value does not fit the schema.
     pub fn update(&self, live: &Value, new: &Value, managed: &mut Managed) -> Result<Set, String> {
         self.reconcile(managed);
-        let all = compare(self.shape, live, new)?;
-        let seen = all.without(self.reset);
-        let taken = seen.modified.union(&seen.added).union(&seen.removed);
-        managed.edit(|owned| Some(owned.fields.difference(&taken)));
-        Ok(seen.modified.union(&seen.added))
+        let changes = self.changes(live, new, managed)?;
+        managed.edit(|owned| {
+            let seen = self.seen(&changes, owned)?;
+            let taken = seen.modified.union(&seen.added).union(&seen.removed);
+            Some(owned.fields.difference(&taken))
+        });
+        let seen = changes.of(self.form);
+        Ok(seen.map(|seen| seen.modified.union(&seen.added)).unwrap_or_default())
     }
 
     /// The object after an apply, or `None` if nothing in it changes.
@@ -68,54 +86,120 @@ impl Updater<'_> {
         force: bool,
     ) -> Result<Option<Value>, Failure> {
         self.reconcile(managed);
-        let merged =
-            merge(self.shape, live, config).map_err(|why| Failure::Schema(format!("failed to merge config: {why}")))?;
-        let last = managed.get(&own.writer).map(|own| own.fields.clone());
+        let shape = self.form.shape();
+        let merged = merge(shape, live, config);
+        let merged = merged.map_err(|why| Failure::Schema(format!("failed to merge config: {why}")))?;
+        let last = managed.get(&own.writer).cloned();
         let writer = own.writer.clone();
         managed.insert(Owned {
-            fields: field_set(self.shape, config).recursive_difference(self.reset),
+            fields: field_set(shape, config).recursive_difference(self.reset),
             ..own
         });
-        let new = match last.filter(|last| !last.is_empty()) {
-            Some(last) => self.prune(&merged, &last, managed),
+        let new = match last.filter(|last| !last.fields.is_empty()) {
+            Some(last) => self.prune(merged, &last, managed),
             None => merged,
         };
-        let changes = compare(self.shape, live, &new).map_err(Failure::Schema)?;
-        let changes = changes.without(self.reset);
-        let changed = changes.modified.union(&changes.added);
+        let changes = self.changes(live, &new, managed).map_err(Failure::Schema)?;
         let others = managed.iter().filter(|owned| owned.writer != writer);
-        let conflicts = others.map(|owned| Conflict {
-            writer: owned.writer.clone(),
-            fields: owned.fields.intersection(&changed),
+        let conflicts = others.map(|owned| {
+            let seen = self.seen(&changes, owned);
+            let taken = seen.map(|seen| owned.fields.intersection(&seen.modified.union(&seen.added)));
+            Conflict {
+                writer: owned.writer.clone(),
+                fields: taken.unwrap_or_default(),
+            }
         });
         let conflicts: Vec<Conflict> = conflicts.filter(|one| !one.fields.is_empty()).collect();
         if !force && !conflicts.is_empty() {
             return Err(Failure::Conflicts(conflicts));
         }
-        let lost = changed.union(&changes.removed);
-        managed.edit(|owned| (owned.writer != writer).then(|| owned.fields.difference(&lost)));
+        managed.edit(|owned| {
+            let seen = self.seen(&changes, owned).filter(|_| owned.writer != writer)?;
+            let lost = seen.modified.union(&seen.added).union(&seen.removed);
+            Some(owned.fields.difference(&lost))
+        });
         Ok((!scalar::equal(live, &new)).then_some(new))
     }
 
+    /// Forgets entries of versions that are not served; in the others, what has become atomic is owned as a whole.
     fn reconcile(&self, managed: &mut Managed) {
-        managed.edit(|owned| Some(reconcile(self.shape, &owned.fields)));
+        managed.edit(|owned| {
+            let form = self.versions.form(&owned.api_version);
+            Some(form.map_or_else(Set::default, |form| reconcile(form.shape(), &owned.fields)))
+        });
+    }
+
+    /// What changes between two objects, in this updater's form and in that of every entry.
+    fn changes(&self, live: &Value, new: &Value, managed: &Managed) -> Result<Changes<'a>, String> {
+        let mut changes = Changes(Vec::new());
+        let others = managed
+            .iter()
+            .filter_map(|owned| self.versions.form(&owned.api_version));
+        for form in std::iter::once(self.form).chain(others) {
+            if changes.of(form).is_none() {
+                let convert = |value| self.versions.convert(value, self.form, form);
+                let found = Comparison::of(form.shape(), &convert(live), &convert(new));
+                let found = found.map_err(|why| format!("failed to compare objects: {why}"))?;
+                changes.0.push((form, found.without(self.reset)));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The changes in the form of an entry.
+    fn seen<'c>(&self, changes: &'c Changes<'_>, owned: &Owned) -> Option<&'c Comparison> {
+        changes.of(self.versions.form(&owned.api_version)?)
     }
 
     /// Removes what this applier applied last time and not this time, unless somebody else owns it.
-    fn prune(&self, merged: &Value, last: &Set, managed: &Managed) -> Value {
-        let named = |set: &Set| set.with_named_fields(Some(self.shape));
-        let without = |value: &Value, items: &Set| remove(self.shape, value, items).unwrap_or(Value::Null);
-        let merged_set = named(&field_set(self.shape, merged));
-        let pruned = without(merged, &named(last));
-        // what went with its parent, but is owned, comes back
-        let kept = named(&field_set(self.shape, &pruned)).union(&named(&managed.all_fields()));
-        let pruned = without(merged, &merged_set.difference(&kept));
-        // what went with its parent, but was never applied, comes back
-        let pruned_set = named(&field_set(self.shape, &pruned));
-        without(merged, &merged_set.difference(&pruned_set).intersection(&named(last)))
-    }
-}
+    fn prune(&self, merged: Value, last: &Owned, managed: &Managed) -> Value {
+        let Some(then) = self.versions.form(&last.api_version) else {
+            return merged;
+        };
+        let named = |form: &Form, set: &Set| set.with_named_fields(Some(form.shape()));
+        let without =
+            |form: &Form, value: &Value, items: &Set| remove(form.shape(), value, items).unwrap_or(Value::Null);
+        let last = named(then, &last.fields);
+        let merged = self.convert(merged, self.form, then);
+        let merged_set = named(then, &field_set(then.shape(), &merged));
+        let pruned = without(then, &merged, &last);
 
-fn compare(shape: ShapeRef<'_>, live: &Value, new: &Value) -> Result<Comparison, String> {
-    Comparison::of(shape, live, new).map_err(|why| format!("failed to compare objects: {why}"))
+        // what went with its parent, but is owned, comes back: first as the version of the last time has it
+        let mut forms = vec![then];
+        for form in managed
+            .iter()
+            .filter_map(|owned| self.versions.form(&owned.api_version))
+        {
+            if !forms.iter().any(|known| std::ptr::eq(*known, form)) {
+                forms.push(form);
+            }
+        }
+        let (mut at, mut whole, mut pruned) = (then, merged.clone(), pruned);
+        for form in forms {
+            let owned = managed.iter().filter(|owned| {
+                let own = self.versions.form(&owned.api_version);
+                own.is_some_and(|own| std::ptr::eq(own, form))
+            });
+            let owned = owned.fold(Set::default(), |all, owned| all.union(&owned.fields));
+            (whole, pruned) = (self.convert(whole, at, form), self.convert(pruned, at, form));
+            at = form;
+            let kept = named(form, &field_set(form.shape(), &pruned)).union(&named(form, &owned));
+            let whole_set = named(form, &field_set(form.shape(), &whole));
+            pruned = without(form, &whole, &whole_set.difference(&kept));
+        }
+
+        // what went with its parent, but was never applied, comes back
+        let pruned = self.convert(pruned, at, then);
+        let pruned_set = named(then, &field_set(then.shape(), &pruned));
+        let new = without(then, &merged, &merged_set.difference(&pruned_set).intersection(&last));
+        self.convert(new, then, self.form)
+    }
+
+    fn convert(&self, value: Value, from: &Form, to: &Form) -> Value {
+        let converted = match self.versions.convert(&value, from, to) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(converted) => Some(converted),
+        };
+        converted.unwrap_or(value)
+    }
 }

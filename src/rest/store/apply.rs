@@ -1,9 +1,9 @@
 //! Server-side apply: an update of what is there, or a create (k8s.io/apiserver pkg/endpoints/handlers/patch.go).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::update::{Part, Wanted};
-use super::{Store, WriteOptions, Written};
+use super::update::{Part, Way};
+use super::{Store, Wanted, WriteOptions, Written};
 use crate::rest::caller::Target;
 use crate::rest::field_manager::Configuration;
 use crate::wire::meta;
@@ -31,9 +31,7 @@ impl Store {
         let mut taken = None;
         let mut may_create = Some(may_create);
         for _ in 0..LOOKS {
-            let updated = self
-                .update(target, "patch", part, options, Wanted::Applied(config))
-                .await;
+            let updated = self.update(target, "patch", part, options, Way::Applied(config)).await;
             match updated {
                 Err(status) if status.code == 404 && part == Part::Main => {}
                 result => return result.map(|written| (written, false)),
@@ -53,9 +51,9 @@ impl Store {
     }
 
     /// How the kind writes what means the same.
-    pub(super) fn normalize(&self, target: &Target<'_>) -> impl Fn(&mut Value) + Send + Sync + '_ {
-        let strategy = &self.stored(target.kind).kind.strategy;
-        |object: &mut Value| strategy.normalize(object)
+    pub(super) fn normalize<'a>(&self, target: &'a Target<'_>) -> impl Fn(&mut Value) + Send + Sync + 'a {
+        let strategy = target.resource.strategy();
+        move |object: &mut Value| strategy.normalize(object)
     }
 
     async fn create_applied(
@@ -64,9 +62,9 @@ impl Store {
         options: &WriteOptions,
         config: Configuration<'_>,
     ) -> Result<Written, Status> {
-        let nothing = target.resource.complete(json!({}));
+        let nothing = target.resource.complete(self.nothing(target));
         let write = options.write(target, Part::Main);
-        let object = self
+        let mut object = self
             .fields(target.kind)
             .apply(&nothing, &config, &write, &self.normalize(target))?;
         if meta::name(&object).is_empty() {
@@ -82,6 +80,11 @@ impl Store {
                 format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
             return Err(Status::conflict(&target.resource.group_resource(), target.name, why));
         }
-        self.create_new(target, object, options, false).await
+        self.tidy_applied(target, &mut object)?;
+        let wanted = Wanted {
+            object,
+            warnings: Vec::new(),
+        };
+        self.create_new(target, wanted, options, false).await
     }
 }

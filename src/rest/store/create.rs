@@ -1,8 +1,10 @@
 //! Create: who may, under which name, and in which namespace.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::{Lost, Store, WriteOptions, Written, storage_key, stored_bytes};
+use super::{Lost, Store, Wanted, WriteOptions, Written, storage_key, stored_bytes};
 use crate::rest::caller::Target;
 use crate::rest::claim;
 use crate::rest::metadata;
@@ -16,42 +18,36 @@ use crate::wire::status::{Details, Status};
 const GENERATED: usize = 8;
 
 impl Store {
-    /// Stores a new object. `object` has been decoded, and its kind and namespace compared with the path.
+    /// Stores a new object, whose kind and namespace have been compared with the path.
     ///
     /// # Errors
     /// 422 for an invalid object, 400 for somebody who would not own it, 403 for a namespace that is not theirs
     /// (visibility rule V17), 409 for a name that is taken.
-    pub async fn create(&self, target: &Target<'_>, object: Value, options: &WriteOptions) -> Result<Written, Status> {
-        self.create_new(target, object, options, true).await
+    pub async fn create(&self, target: &Target<'_>, wanted: Wanted, options: &WriteOptions) -> Result<Written, Status> {
+        self.create_new(target, wanted, options, true).await
     }
 
     /// As [`Store::create`]; `record` is false where the object says already who owns what.
     pub(super) async fn create_new(
         &self,
         target: &Target<'_>,
-        mut object: Value,
+        wanted: Wanted,
         options: &WriteOptions,
         record: bool,
     ) -> Result<Written, Status> {
-        metadata::born(&mut object);
+        let stored = self.stored(target.kind);
+        let mut object = wanted.object;
+        metadata::born(&mut object, stored.kind.conventions);
         if !meta::resource_version(&object).is_empty() {
-            return Err(Status::bad_request(
-                "resourceVersion should not be set on objects to be created",
-            ));
+            return Err(stored.kind.conventions.version_given());
         }
         meta::set(&mut object, "namespace", target.namespace);
-        if let Some(members) = object.as_object_mut() {
+        if let Some(members) = object.as_object_mut().filter(|_| stored.split) {
             members.remove("status");
         }
         if target.resource.access == Access::Filtered {
             metadata::keep_own_finalizers(&mut object, None);
         }
-        let tidied = if record {
-            self.tidy(target, &mut object, options)?
-        } else {
-            self.tidy_applied(target, &mut object)?;
-            Vec::new()
-        };
         if record {
             let write = options.write(target, super::update::Part::Main);
             self.fields(target.kind).update(&Value::Null, &mut object, &write);
@@ -63,12 +59,16 @@ impl Store {
             if generate {
                 meta::set(&mut object, "name", meta::generated_name(&base));
             }
-            let mut warnings = tidied.clone();
+            let mut warnings = wanted.warnings.clone();
             let found = self.validate_new(target, &object);
-            warnings.extend(found.map_err(|status| status.with_warnings(&tidied))?);
+            warnings.extend(found.map_err(|status| status.with_warnings(&wanted.warnings))?);
             let name = meta::name(&object).to_owned();
             let named = target.named(target.namespace, &name);
-            if let Some(written) = self.insert(&named, &object, options, warnings).await? {
+            let mut stored = Cow::Borrowed(&object);
+            if target.resource.version.is_some() {
+                target.resource.store(stored.to_mut());
+            }
+            if let Some(written) = self.insert(&named, &stored, options, warnings).await? {
                 return Ok(written);
             }
         }
@@ -89,7 +89,7 @@ impl Store {
         Ok(object.is_some_and(|object| metadata::deleting(&object.value())))
     }
 
-    /// Stores the object unless its name is taken.
+    /// Stores the object, which has the stored form, unless its name is taken.
     async fn insert(
         &self,
         target: &Target<'_>,

@@ -114,7 +114,10 @@ impl Store {
         if !metadata::deleting(&new) {
             meta::set(&mut new, "deletionTimestamp", meta::now());
             meta::set(&mut new, "deletionGracePeriodSeconds", 0);
-            metadata::next_generation(&mut new);
+            // one that nobody counts is not counted now
+            if meta::generation(&new) > 0 {
+                metadata::next_generation(&mut new);
+            }
         }
         if new == old {
             Ok(Plan::Same)

@@ -1,12 +1,14 @@
-//! What an object goes through before it is stored: unknown fields, defaults, validation, in this order.
+//! What an object goes through before it is stored: types, unknown fields, defaults, validation, in this order.
 
 use serde_json::Value;
 
 use super::update::Part;
-use super::{Store, WriteOptions};
+use super::{Store, Wanted};
 use crate::rest::caller::Target;
+use crate::wire::body::Decoded;
 use crate::wire::meta;
 use crate::wire::options::FieldValidation;
+use crate::wire::schema::GoTypes;
 use crate::wire::status::Status;
 use crate::wire::validation::FieldError;
 use crate::wire::validation::meta::{finalizer_warnings, object_meta, object_meta_update};
@@ -15,13 +17,13 @@ use crate::wire::validation::names::path_segment;
 impl Store {
     /// Whether a new object may be stored; answers warnings.
     pub(super) fn validate_new(&self, target: &Target<'_>, object: &Value) -> Result<Vec<String>, Status> {
-        let stored = self.stored(target.kind);
+        let strategy = target.resource.strategy();
         let warnings = finalizer_warnings(object, None);
-        let mut errors = object_meta(object, stored.kind.namespaced, stored.kind.strategy.name_rule());
-        errors.extend(stored.schema.validate(object));
+        let mut errors = object_meta(object, target.resource.stored.namespaced, strategy.name_rule());
+        errors.extend(self.schema(target).validate(object));
         if errors.is_empty() {
-            errors.extend(stored.kind.strategy.validate_create(object));
-            errors.extend(stored.kind.strategy.validate(object));
+            errors.extend(strategy.validate_create(object));
+            errors.extend(strategy.validate(object));
         }
         refuse(target, meta::name(object), &errors)?;
         Ok(warnings)
@@ -36,22 +38,23 @@ impl Store {
         new: &Value,
         old: &Value,
     ) -> Result<Vec<String>, Status> {
-        let stored = self.stored(target.kind);
+        let split = self.stored(target.kind).split;
+        let strategy = target.resource.strategy();
         let mut warnings = Vec::new();
         if part == Part::Main {
             warnings.extend(finalizer_warnings(new, Some(old)));
         }
-        let strategy = &stored.kind.strategy;
-        let mut errors = object_meta(new, stored.kind.namespaced, |name, _| path_segment(name));
+        let mut errors = object_meta(new, target.resource.stored.namespaced, |name, _| path_segment(name));
         let of_change = object_meta_update(new, old);
-        // once by the registry and once by the validator of CustomResources
-        errors.extend(of_change.iter().cloned());
+        if target.resource.stored.conventions.checks_metadata_twice() {
+            errors.extend(of_change.iter().cloned());
+        }
         errors.extend(of_change);
+        let schema = self.schema(target);
         errors.extend(match part {
-            Part::Main => stored
-                .schema
-                .validate_update(&without_status(new), &without_status(old)),
-            Part::Status => stored.schema.validate_status_update(new, old),
+            Part::Main if !split => schema.validate_update(new, old),
+            Part::Main => schema.validate_update(&without_status(new), &without_status(old)),
+            Part::Status => schema.validate_status_update(new, old),
         });
         if errors.is_empty() {
             errors.extend(match part {
@@ -67,42 +70,62 @@ impl Store {
         Ok(warnings)
     }
 
-    /// Removes unknown fields and fills defaults; answers the warnings about them and about duplicates.
-    pub(super) fn tidy(
+    /// What a client wants stored, in the version of its request: of the right types, without unknown fields, and with
+    /// its defaults.
+    ///
+    /// # Errors
+    /// Why it is no such object.
+    pub fn decode(
         &self,
         target: &Target<'_>,
-        object: &mut Value,
-        options: &WriteOptions,
-    ) -> Result<Vec<String>, Status> {
-        let stored = self.stored(target.kind);
-        let given = options.patched.then(|| object.clone());
-        let refuse = |error: String| match &given {
-            Some(given) => Status::unreadable_patch(given, &error),
-            None => Status::bad_request(cannot_handle(target, &error)),
-        };
-        let mut unknown = options.duplicates.clone();
-        unknown.extend(meta::coerce(object).map_err(&refuse)?);
-        unknown.extend(stored.schema.prune(object));
-        stored.schema.apply_defaults(object);
-        stored.kind.strategy.default(object);
-        match options.field_validation {
-            FieldValidation::Ignore => Ok(Vec::new()),
-            FieldValidation::Warn => Ok(unknown),
-            FieldValidation::Strict if unknown.is_empty() => Ok(Vec::new()),
-            FieldValidation::Strict => Err(refuse(format!("strict decoding error: {}", told(unknown)))),
+        body: Decoded,
+        field_validation: FieldValidation,
+    ) -> Result<Wanted, String> {
+        let schema = self.schema(target);
+        let mut object = body.value;
+        let mut unknown = body.duplicates;
+        if let Some(types) = go_types(target) {
+            types.check(schema, &object)?;
         }
+        unknown.extend(meta::coerce(&mut object, go_types(target).map(|types| types.kind))?);
+        unknown.extend(schema.prune(&mut object));
+        self.default(target, &mut object);
+        let warnings = match field_validation {
+            FieldValidation::Ignore => Vec::new(),
+            FieldValidation::Warn => unknown,
+            FieldValidation::Strict if unknown.is_empty() => Vec::new(),
+            FieldValidation::Strict => return Err(format!("strict decoding error: {}", told(unknown))),
+        };
+        Ok(Wanted { object, warnings })
     }
+}
+
+/// The Go types of a kind that has some.
+fn go_types<'a>(target: &Target<'a>) -> Option<GoTypes<'a>> {
+    let kind = &target.resource.stored;
+    kind.conventions.has_go_types().then_some(GoTypes {
+        kind: &kind.kind,
+        version: &target.resource.group_version.version,
+    })
 }
 
 impl Store {
     /// Fills the defaults of the result of an apply. Nulls stay, for validation to refuse: what an apply leaves without its
     /// last field is null, and so it is with CustomResources.
     pub(super) fn tidy_applied(&self, target: &Target<'_>, object: &mut Value) -> Result<(), Status> {
-        let stored = self.stored(target.kind);
-        meta::coerce(object).map_err(|error| Status::bad_request(cannot_handle(target, &error)))?;
-        stored.schema.apply_defaults(object);
-        stored.kind.strategy.default(object);
+        meta::coerce(object, go_types(target).map(|types| types.kind))
+            .map_err(|error| Status::bad_request(cannot_handle(target, &error)))?;
+        self.default(target, object);
         Ok(())
+    }
+
+    fn default(&self, target: &Target<'_>, object: &mut Value) {
+        let schema = self.schema(target);
+        if target.resource.stored.conventions.omits_empty() {
+            schema.omit_empty(object);
+        }
+        schema.apply_defaults(object);
+        target.resource.strategy().default(object);
     }
 }
 
@@ -117,7 +140,7 @@ fn told(unknown: Vec<String>) -> String {
 }
 
 /// Kubernetes' own opening for a body that is no object of the kind.
-fn cannot_handle(target: &Target<'_>, problem: &str) -> String {
+pub fn cannot_handle(target: &Target<'_>, problem: &str) -> String {
     let kind = &target.resource.stored.kind;
     let version = &target.resource.group_version.version;
     format!("{kind} in version {version:?} cannot be handled as a {kind}: {problem}")

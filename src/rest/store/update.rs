@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    ATTEMPTS, Lost, Store, UNSTORED, WriteOptions, Written, not_found, ownership_required, stale, storage_key,
+    ATTEMPTS, Lost, Store, UNSTORED, Wanted, WriteOptions, Written, not_found, ownership_required, stale, storage_key,
     stored_bytes,
 };
 use crate::rest::caller::Target;
@@ -28,11 +28,11 @@ pub enum Part {
 }
 
 /// Makes the wanted object from the current one (complete with resourceVersion). May be called several times.
-pub type Modify<'a> = &'a (dyn Fn(&Value) -> Result<Value, Status> + Send + Sync);
+pub type Modify<'a> = &'a (dyn Fn(&Value) -> Result<Wanted, Status> + Send + Sync);
 
 /// How the wanted object comes about.
 #[derive(Clone, Copy)]
-pub enum Wanted<'a> {
+pub enum Way<'a> {
     /// By replacing or patching the current one; what changes belongs to the writer.
     Edited(Modify<'a>),
     /// By server-side apply.
@@ -43,7 +43,7 @@ pub enum Wanted<'a> {
 enum Plan {
     /// Nothing to do.
     Same(Vec<String>),
-    /// Store this.
+    /// Store this, which has the stored form.
     Put(Value, Vec<String>),
     /// The last finalizer of a deleted object went: remove it; this is its last state.
     Remove(Value, Vec<String>),
@@ -54,21 +54,21 @@ impl Store {
     ///
     /// # Errors
     /// 404 for what the caller does not see, 403 for a member who is no owner, 409 for a stale resourceVersion or uid,
-    /// 422 for an invalid result; whatever `wanted` says, conflicts of an apply among it.
+    /// 422 for an invalid result; whatever `way` says, conflicts of an apply among it.
     pub async fn update(
         &self,
         target: &Target<'_>,
         verb: &str,
         part: Part,
         options: &WriteOptions,
-        wanted: Wanted<'_>,
+        way: Way<'_>,
     ) -> Result<Written, Status> {
         let mut snapshot = self.cache.any().map_err(stale)?;
         let mut current = snapshot.get(target.kind, &target.key()).cloned();
         // Whether `current` and `snapshot` are known to be what the storage holds.
         let mut sure = false;
         for _ in 0..ATTEMPTS {
-            let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, wanted);
+            let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, way);
             let (ops, value, warnings) = match (plan, &current) {
                 (Err(_) | Ok(Plan::Same(_)), _) if !sure => {
                     snapshot = self.cache.fresh().await.map_err(stale)?;
@@ -127,7 +127,7 @@ impl Store {
         options: &WriteOptions,
         current: Option<&Arc<Object>>,
         snapshot: &Snapshot,
-        wanted: Wanted<'_>,
+        way: Way<'_>,
     ) -> Result<Plan, Status> {
         let current = current
             .filter(|object| self.sees(target, object, snapshot))
@@ -135,12 +135,15 @@ impl Store {
         if target.filtered() && !current.facts.owned_by(&target.caller.subjects) {
             return Err(ownership_required(target, verb));
         }
-        let old = current.value();
-        let (mut new, mut warnings) = self.wanted(target, part, options, &old, wanted)?;
+        let mut old = current.value();
+        target.resource.serve(&mut old);
+        let stored = self.stored(target.kind);
+        let (mut new, mut warnings) = self.wanted(target, part, options, &old, way)?;
         compare_identity(target, options, &new, &old).map_err(|status| status.with_warnings(&warnings))?;
         metadata::carry_over(&mut new, &old);
         meta::set(&mut new, "namespace", target.namespace);
         match part {
+            Part::Main if !stored.split => {}
             Part::Main => keep(&mut new, &old, |field| field == "status"),
             Part::Status => {
                 // of the metadata, the record of who owns what is the one thing that changes
@@ -151,9 +154,11 @@ impl Store {
         }
         let found = self.validate_change(target, part, &new, &old);
         warnings.extend(found.map_err(|status| status.with_warnings(&warnings))?);
-        if content(&new) != content(&old) {
+        if stored.kind.conventions.counts_generation() && content(&new, stored.split) != content(&old, stored.split) {
             metadata::next_generation(&mut new);
         }
+        target.resource.store(&mut new);
+        target.resource.store(&mut old);
         if metadata::deleting(&new) && meta::finalizers(&new).is_empty() {
             return Ok(Plan::Remove(new, warnings));
         }
@@ -170,17 +175,16 @@ impl Store {
         part: Part,
         options: &WriteOptions,
         old: &Value,
-        wanted: Wanted<'_>,
+        way: Way<'_>,
     ) -> Result<(Value, Vec<String>), Status> {
         let fields = self.fields(target.kind);
         let write = options.write(target, part);
-        let (mut new, warnings) = match wanted {
-            Wanted::Edited(modify) => {
-                let mut new = modify(old)?;
-                let warnings = self.tidy(target, &mut new, options)?;
-                (new, warnings)
+        let (mut new, warnings) = match way {
+            Way::Edited(modify) => {
+                let wanted = modify(old)?;
+                (wanted.object, wanted.warnings)
             }
-            Wanted::Applied(config) => {
+            Way::Applied(config) => {
                 let mut new = fields.apply(
                     &target.resource.complete(old.clone()),
                     &config,
@@ -194,7 +198,7 @@ impl Store {
         if target.resource.access == Access::Filtered {
             metadata::keep_own_finalizers(&mut new, Some(old));
         }
-        if let Wanted::Edited(_) = wanted {
+        if let Way::Edited(_) = way {
             fields.update(old, &mut new, &write);
         }
         Ok((new, warnings))
@@ -276,9 +280,13 @@ fn keep(new: &mut Value, old: &Value, stays: impl Fn(&str) -> bool) {
     new.extend(kept.map(|(field, value)| (field.clone(), value.clone())));
 }
 
-/// What the generation counts: everything but metadata and status.
-fn content(object: &Value) -> Vec<(&String, &Value)> {
+/// What the generation counts: everything but metadata, and the status where that is a half of its own.
+fn content(object: &Value, split: bool) -> Vec<(&String, &Value)> {
     let members = object.as_object().into_iter().flatten();
-    let counted = members.filter(|(field, _)| !matches!(field.as_str(), "metadata" | "status" | "apiVersion" | "kind"));
+    let counted = members.filter(|(field, _)| match field.as_str() {
+        "metadata" | "apiVersion" | "kind" => false,
+        "status" => !split,
+        _ => true,
+    });
     counted.collect()
 }

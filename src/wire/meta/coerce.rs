@@ -67,18 +67,18 @@ const MANAGED_FIELDS: &[Field] = &[
 ];
 
 /// Brings `metadata` into shape, if there is any, and returns the unknown fields that it dropped, for example
-/// `unknown field "metadata.bogus"`.
+/// `unknown field "metadata.bogus"`. `holder` is the Go type that holds the metadata, if there is one.
 ///
 /// # Errors
 /// The text of Go's error, for the first field of a wrong type.
-pub fn coerce(object: &mut Value) -> Result<Vec<String>, String> {
+pub fn coerce(object: &mut Value, holder: Option<&str>) -> Result<Vec<String>, String> {
     let mut unknown = Vec::new();
     let Some(metadata) = object.get_mut("metadata") else {
         return Ok(unknown);
     };
     let mut place = Place {
         structure: "ObjectMeta",
-        go_path: String::new(),
+        go_path: holder.map_or("", |_| "metadata").to_owned(),
         path: "metadata".to_owned(),
     };
     match metadata {
@@ -86,8 +86,9 @@ pub fn coerce(object: &mut Value) -> Result<Vec<String>, String> {
         Value::Object(map) => shape_struct(map, OBJECT_META, &mut place, &mut unknown)?,
         other => {
             let kind = json::kind(other);
+            let place = holder.map_or("value".to_owned(), |holder| format!("struct field {holder}.metadata"));
             return Err(format!(
-                "json: cannot unmarshal {kind} into Go value of type v1.ObjectMeta"
+                "json: cannot unmarshal {kind} into Go {place} of type v1.ObjectMeta"
             ));
         }
     }

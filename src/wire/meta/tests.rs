@@ -102,7 +102,7 @@ fn metadata_is_coerced() {
         "deletionGracePeriodSeconds": 0,
         "ownerReferences": [{"name": "o", "x": 1, "controller": null, "blockOwnerDeletion": false}],
         "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {}}}]}});
-    let unknown = coerce(&mut object).expect("valid");
+    let unknown = coerce(&mut object, None).expect("valid");
     assert_eq!(
         unknown,
         [
@@ -119,13 +119,13 @@ fn metadata_is_coerced() {
             "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {}}}]}})
     );
     let mut none = json!({"metadata": null});
-    assert_eq!(coerce(&mut none), Ok(Vec::new()));
+    assert_eq!(coerce(&mut none, None), Ok(Vec::new()));
     assert_eq!(none, json!({"metadata": {}}));
 }
 
 #[test]
 fn metadata_of_wrong_types_is_refused_in_gos_words() {
-    let error = |metadata: serde_json::Value| coerce(&mut json!({"metadata": metadata})).expect_err("wrong type");
+    let error = |metadata: serde_json::Value| coerce(&mut json!({"metadata": metadata}), None).expect_err("wrong type");
     assert_eq!(
         error(json!({"labels": {"a": 1}})),
         "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"

@@ -9,7 +9,7 @@ const TYPE_AND_METADATA: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 impl Schema {
     /// The schema of a field, whether `properties` names it or not.
-    fn field(&self, key: &str) -> Option<&Schema> {
+    pub(super) fn field(&self, key: &str) -> Option<&Schema> {
         match (self.properties.get(key), &self.additional_properties) {
             (Some(property), _) => Some(property),
             (None, Additional::Of(schema)) => Some(schema),
@@ -91,6 +91,26 @@ pub(super) fn drop_nulls(schema: &Schema, value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// Drops what holds nothing: nulls, empty texts, lists and maps. Objects with fields of their own stay.
+pub(super) fn omit_empty(schema: &Schema, value: &mut Value) {
+    let Value::Object(map) = value else { return };
+    map.retain(|key, value| {
+        let Some(field) = schema.field(key) else { return true };
+        omit_empty(field, value);
+        // what a map holds stays, as in Go
+        if !schema.properties.contains_key(key) {
+            return true;
+        }
+        match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(map) => !map.is_empty() || !field.properties.is_empty() || field.default.is_some(),
+            _ => true,
+        }
+    });
 }
 
 /// Fills in the defaults of absent fields and of forbidden nulls.

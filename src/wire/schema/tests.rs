@@ -274,3 +274,67 @@ proptest! {
         drop(schema.validate(&object));
     }
 }
+
+#[test]
+fn values_of_another_go_type() {
+    let schema = Schema::parse(&json!({"type": "object", "properties": {
+        "spec": {"type": "object", "properties": {
+            "reference": {"type": "string"},
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+        }},
+        "names": {"type": "array", "items": {"type": "string"}},
+    }}));
+    let schema = schema.expect("structural");
+    let types = GoTypes {
+        kind: "Toy",
+        version: "v1",
+    };
+    let wrong = |object: Value| types.check(&schema, &object).expect_err("of another type");
+    let opening = "json: cannot unmarshal";
+    // as k8s.io/sample-apiserver answers for its own kinds
+    for (object, text) in [
+        (
+            json!({"spec": {"reference": 5}}),
+            "number into Go struct field ToySpec.spec.reference of type string",
+        ),
+        (
+            json!({"spec": []}),
+            "array into Go struct field Toy.spec of type v1.ToySpec",
+        ),
+        (
+            json!({"names": [1]}),
+            "number into Go struct field Toy.names of type string",
+        ),
+        (
+            json!({"names": "a"}),
+            "string into Go struct field Toy.names of type []string",
+        ),
+        (
+            json!({"spec": {"labels": 1}}),
+            "number into Go struct field ToySpec.spec.labels of type map[string]string",
+        ),
+    ] {
+        assert_eq!(wrong(object), format!("{opening} {text}"));
+    }
+    let right =
+        json!({"spec": {"reference": null, "labels": {"a": "b"}}, "names": [null], "unknown": 1, "metadata": 5});
+    assert_eq!(types.check(&schema, &right), Ok(()));
+}
+
+#[test]
+fn what_holds_nothing_is_left_out() {
+    let schema = Schema::parse(&json!({"type": "object", "properties": {
+        "spec": {"type": "object", "default": {}, "properties": {"text": {"type": "string"}}},
+        "map": {"type": "object", "additionalProperties": {"type": "string"}},
+        "list": {"type": "array", "items": {"type": "string"}},
+        "status": {"type": "object", "default": {}},
+    }}));
+    let schema = schema.expect("structural");
+    let mut object = json!({"spec": {"text": ""}, "map": {}, "list": [], "status": {}, "metadata": {}});
+    schema.omit_empty(&mut object);
+    assert_eq!(object, json!({"spec": {}, "status": {}, "metadata": {}}));
+    let mut object = json!({"spec": {"text": "a"}, "map": {"a": ""}, "list": [""]});
+    let before = object.clone();
+    schema.omit_empty(&mut object);
+    assert_eq!(object, before);
+}

@@ -62,13 +62,10 @@ impl FieldSelector {
         &self.terms
     }
 
-    /// Refuses fields that `allowed` does not know.
-    ///
-    /// # Errors
-    /// The text that a CustomResource answers, for a 400.
-    pub fn check(&self, allowed: impl Fn(&str) -> bool) -> Result<(), String> {
+    /// The first field that `allowed` does not know.
+    pub fn unknown(&self, allowed: impl Fn(&str) -> bool) -> Option<&str> {
         let unknown = self.terms.iter().find(|term| !allowed(&term.field));
-        unknown.map_or(Ok(()), |term| Err(format!("field label not supported: {}", term.field)))
+        unknown.map(|term| term.field.as_str())
     }
 
     /// Whether an object is selected whose fields `lookup` gives.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bulward::groups;
-use bulward::rest::resource::{Access, Edge, Group, Kind, Registry, Resource, Strategy};
+use bulward::rest::resource::{Access, Conventions, Edge, Group, Kind, Registry, Resource, Strategy};
 use bulward::wire::names::GroupVersion;
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -75,6 +75,7 @@ fn kind(kind: &str, schema: Value) -> Kind {
         selectable_fields: Vec::new(),
         columns: Vec::new(),
         edge: Edge::Unrestricted,
+        conventions: Conventions::CustomResource,
     }
 }
 
@@ -96,6 +97,8 @@ fn registry() -> Registry {
             categories: Vec::new(),
             access: Access::Unfiltered,
             status_subresource: true,
+            version: None,
+            deprecation: None,
         })
     });
     Registry {

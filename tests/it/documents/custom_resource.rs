@@ -21,6 +21,8 @@ fn renamed() -> Registry {
             categories: Vec::new(),
             access: Access::Unfiltered,
             status_subresource: true,
+            version: None,
+            deprecation: None,
         })
     };
     Registry {

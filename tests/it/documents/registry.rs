@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bulward::rest::resource::{Access, Cell, Column, Edge, Group, Kind, Registry, Resource, Strategy};
+use bulward::rest::resource::{Access, Cell, Column, Conventions, Edge, Group, Kind, Registry, Resource, Strategy};
 use bulward::visibility::Facts;
 use bulward::wire::names::GroupVersion;
 use serde_json::{Value, json};
@@ -31,6 +31,8 @@ pub(super) fn gadgets() -> Registry {
             categories: Vec::new(),
             access: Access::Unfiltered,
             status_subresource,
+            version: None,
+            deprecation: None,
         })
     };
     let schema = || json!({"type": "object", "properties": {"spec": {"type": "object"}}});
@@ -70,5 +72,6 @@ fn kind(name: &str, namespaced: bool, schema: Value) -> Arc<Kind> {
             through: None,
             parent: None,
         },
+        conventions: Conventions::CustomResource,
     })
 }

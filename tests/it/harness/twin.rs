@@ -6,7 +6,7 @@ mod normal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bulward::rest::resource::{Access, Cell, Column, Edge, Group, Kind, Registry, Resource, Strategy};
+use bulward::rest::resource::{Access, Cell, Column, Conventions, Edge, Group, Kind, Registry, Resource, Strategy};
 use bulward::wire::names::GroupVersion;
 use bulward::wire::table::{AGE_DESCRIPTION, NAME_DESCRIPTION};
 use bytes::Bytes;
@@ -80,6 +80,7 @@ pub(crate) fn kind(name: &str, namespaced: bool, schema: Value) -> Kind {
             column("Age", "date", "", AGE_DESCRIPTION, Cell::Age),
         ],
         edge: Edge::Unrestricted,
+        conventions: Conventions::CustomResource,
     }
 }
 
@@ -93,6 +94,8 @@ pub(crate) fn registry(group: &str, kinds: Vec<Kind>) -> Registry {
             categories: Vec::new(),
             access: Access::Unfiltered,
             status_subresource: true,
+            version: None,
+            deprecation: None,
         })
     });
     Registry {

@@ -2,23 +2,17 @@
 
 use std::sync::Arc;
 
-use bulward::rest::resource::{Edge, Kind, Strategy, schema_of};
-use schemars::JsonSchema;
-
-/// A Fischer without its metadata.
-#[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read by the schema's derivation alone")]
-struct Fischer {
-    /// DisallowedFlunders holds a list of Flunder.Names that are disallowed.
-    #[serde(default)]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    disallowed_flunders: Vec<String>,
-}
+use bulward::rest::resource::{Conventions, Edge, Kind, Strategy};
+use bulward::wire::validation::names::NameRule;
+use serde_json::json;
 
 struct Rules;
 
-impl Strategy for Rules {}
+impl Strategy for Rules {
+    fn name_rule(&self) -> NameRule {
+        super::any_name
+    }
+}
 
 /// The descriptor of Fischers.
 pub(super) fn kind() -> Kind {
@@ -26,12 +20,23 @@ pub(super) fn kind() -> Kind {
         kind: "Fischer".to_owned(),
         singular: "fischer".to_owned(),
         plural: "fischers".to_owned(),
-        description: "Fischer is an example type with a list.".to_owned(),
+        description: String::new(),
         namespaced: false,
-        schema: schema_of::<Fischer>(),
+        schema: json!({
+            "type": "object",
+            "properties": {
+                "disallowedFlunders": {
+                    "description": "DisallowedFlunders holds a list of Flunder.Names that are disallowed.",
+                    "type": "array",
+                    "items": {"type": "string", "default": ""},
+                    "x-kubernetes-list-type": "atomic",
+                },
+            },
+        }),
         strategy: Arc::new(Rules),
         selectable_fields: Vec::new(),
         columns: super::columns(),
         edge: Edge::Unrestricted,
+        conventions: Conventions::Typed,
     }
 }

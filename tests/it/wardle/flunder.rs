@@ -1,39 +1,39 @@
-//! Flunder: a namespaced kind that refers to another Flunder or to a Fischer.
+//! Flunder: a namespaced kind that refers to another Flunder or to a Fischer. It is stored as v1alpha1.
 
 use std::sync::Arc;
 
-use bulward::rest::resource::{Edge, Kind, Strategy, schema_of};
-use schemars::JsonSchema;
+use bulward::rest::resource::{Conventions, Edge, Kind, Strategy};
+use bulward::wire::validation::names::NameRule;
+use serde_json::{Value, json};
 
-/// A Flunder without its metadata.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "read by the schema's derivation alone")]
-struct Flunder {
-    /// What the Flunder refers to.
-    #[serde(default)]
-    spec: FlunderSpec,
-    /// Nothing is said of a Flunder's state.
-    #[serde(default)]
-    status: FlunderStatus,
-}
+use super::v1beta1;
 
-/// What a Flunder refers to.
-#[derive(Default, JsonSchema, serde::Serialize)]
-#[serde(rename_all = "camelCase", default)]
-struct FlunderSpec {
-    /// A name of another flunder or fischer, depending on the reference type.
-    reference: String,
-    /// The reference type, defaults to "Flunder" if reference is set.
-    reference_type: String,
-}
-
-/// Nothing is said of a Flunder's state.
-#[derive(Default, JsonSchema, serde::Serialize)]
-struct FlunderStatus {}
-
+/// What happens to a Flunder that is written as v1alpha1.
 struct Rules;
 
-impl Strategy for Rules {}
+impl Strategy for Rules {
+    fn name_rule(&self) -> NameRule {
+        super::any_name
+    }
+
+    fn default(&self, object: &mut Value) {
+        let spec = &mut object["spec"];
+        if spec["referenceType"].is_null() && !spec["reference"].is_null() {
+            spec["referenceType"] = json!("Flunder");
+        }
+        if !matches!(spec["referenceType"].as_str(), Some("Flunder" | "Fischer")) {
+            // The conversion in Go knows no other references.
+            *spec = json!({});
+        }
+        super::drop_nulls(spec);
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<bulward::wire::validation::FieldError> {
+        let mut object = object.clone();
+        v1beta1::from_stored(&mut object);
+        v1beta1::validate(&object["spec"])
+    }
+}
 
 /// The descriptor of Flunders.
 pub(super) fn kind() -> Kind {
@@ -43,10 +43,20 @@ pub(super) fn kind() -> Kind {
         plural: "flunders".to_owned(),
         description: "Flunder is an example type with a spec and a status.".to_owned(),
         namespaced: true,
-        schema: schema_of::<Flunder>(),
+        schema: super::schema(&json!({
+            "reference": {
+                "description": "A name of another flunder or fischer, depending on the reference type.",
+                "type": "string",
+            },
+            "referenceType": {
+                "description": "The reference type, defaults to \"Flunder\" if reference is set.",
+                "type": "string",
+            },
+        })),
         strategy: Arc::new(Rules),
         selectable_fields: Vec::new(),
         columns: super::columns(),
         edge: Edge::Unrestricted,
+        conventions: Conventions::Typed,
     }
 }

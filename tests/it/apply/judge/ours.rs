@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use bulward::rest::conventions::Conventions;
 use bulward::rest::field_manager::compare::Comparison;
 use bulward::rest::field_manager::merge::merge;
 use bulward::rest::field_manager::reconcile::reconcile;
 use bulward::rest::field_manager::set::Set;
 use bulward::rest::field_manager::shape::{Shape, ShapeRef};
 use bulward::rest::field_manager::typed::{error_text, field_set, remove, validate};
-use bulward::rest::field_manager::{Configuration, FieldManager, Write};
+use bulward::rest::field_manager::{Configuration, FieldManager, Versions, Write};
 use bulward::wire::names::GroupVersion;
 use bulward::wire::schema::Schema;
 use bulward::wire::status::Status;
@@ -36,7 +37,7 @@ impl Kinds {
                 let schema = Schema::parse(&question["schema"]).expect("structural");
                 let kind = Kind {
                     shape: Shape::of_object(&schema),
-                    fields: FieldManager::new(&schema),
+                    fields: FieldManager::new(Versions::new(&schema, Conventions::CustomResource), true),
                 };
                 self.kinds.insert(name.to_owned(), kind);
                 json!({})

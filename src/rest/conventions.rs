@@ -1,0 +1,86 @@
+//! Where Kubernetes' own servers differ: built-in, typed APIs do not answer as CustomResources do.
+
+use crate::wire::quote::go_quote;
+use crate::wire::status::{Details, Status};
+
+/// Which of the two a kind answers like; every difference is a method here, and is asked for nowhere else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conventions {
+    /// A CustomResource on kube-apiserver (k8s.io/apiextensions-apiserver): what users of the cluster know best.
+    #[default]
+    CustomResource,
+    /// A kind with Go types on k8s.io/apiserver, as `k8s.io/sample-apiserver` serves it.
+    Typed,
+}
+
+impl Conventions {
+    fn typed(self) -> bool {
+        self == Self::Typed
+    }
+
+    /// Whether the items of a list say what they are.
+    pub fn items_have_kind(self) -> bool {
+        !self.typed()
+    }
+
+    /// Whether a body must say what it is; else the path says it.
+    pub fn kind_is_required(self) -> bool {
+        !self.typed()
+    }
+
+    /// What a new object with a resourceVersion is refused with; 500 is a Go server's slip, which we do not repeat where
+    /// nobody compares.
+    pub fn version_given(self) -> Status {
+        let text = "resourceVersion should not be set on objects to be created";
+        match self {
+            Self::CustomResource => Status::bad_request(text),
+            Self::Typed => Status::new(500, "", text),
+        }
+    }
+
+    /// Whether faults of a changed metadata are told twice: by the registry, and by the validator of CustomResources.
+    pub fn checks_metadata_twice(self) -> bool {
+        !self.typed()
+    }
+
+    /// Whether `metadata.generation` is counted by the server.
+    pub fn counts_generation(self) -> bool {
+        !self.typed()
+    }
+
+    /// Whether values are decoded into Go types, whose names appear in errors.
+    pub fn has_go_types(self) -> bool {
+        self.typed()
+    }
+
+    /// Whether what holds nothing is left out: Go's types mark their fields `omitempty`.
+    pub fn omits_empty(self) -> bool {
+        self.typed()
+    }
+
+    /// How a patch of a type that is not served is refused: the words are those of the route, or of the handler.
+    pub fn unsupported_patch(self, refusal: Status) -> Status {
+        match self {
+            Self::CustomResource => refusal,
+            Self::Typed => {
+                Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details(Details::default())
+            }
+        }
+    }
+
+    /// What is said of a field that no selector may name.
+    pub fn unknown_field(self, field: &str) -> String {
+        match self {
+            Self::CustomResource => format!("field label not supported: {field}"),
+            Self::Typed => format!(
+                "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                go_quote(field)
+            ),
+        }
+    }
+
+    /// Whether record entries of versions that are not served are forgotten.
+    pub fn forgets_unknown_versions(self) -> bool {
+        self.typed()
+    }
+}

@@ -1,0 +1,41 @@
+//! What happens to an object on its way into the store.
+
+use serde_json::Value;
+
+use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{NameRule, name_is_dns_subdomain};
+
+/// What happens to an object on its way into the store (k8s.io/apiserver pkg/registry/rest RESTCreateStrategy, RESTUpdateStrategy).
+pub trait Strategy: Send + Sync + 'static {
+    /// What a new object may be called.
+    fn name_rule(&self) -> NameRule {
+        name_is_dns_subdomain
+    }
+
+    /// Fills defaults; runs before validation, for every write.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Writes in one way what means the same; runs on an applied configuration before it is compared with the object. In an
+    /// atomic list, what [`Strategy::default`] fills in later would make a conflict of the same words said twice.
+    fn normalize(&self, _object: &mut Value) {}
+
+    /// What is wrong with an object apart from its status; the schema's own demands are checked before.
+    fn validate(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with an object's status, when the status is written.
+    fn validate_status(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with a new object beyond [`Strategy::validate`].
+    fn validate_create(&self, _object: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// What is wrong with a change beyond [`Strategy::validate`].
+    fn validate_update(&self, _new: &Value, _old: &Value) -> Vec<FieldError> {
+        Vec::new()
+    }
+}
