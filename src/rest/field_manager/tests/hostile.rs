@@ -40,7 +40,9 @@ fn many_duplicates_are_told_within_bounds() {
     let refused = toy.try_apply("a", json!({"set": same}), false).expect_err("duplicates");
     assert!(refused.message.len() < 100_000, "{}", refused.message.len());
     toy.update("c", json!({"set": same}));
-    toy.apply("a", json!({"set": ["x"], "s": "y"}));
+    toy.try_apply("a", json!({"set": ["x"]}), true)
+        .expect("force never conflicts");
+    assert_eq!(toy.object["spec"]["set"], json!(["x"]));
 }
 
 #[test]
