@@ -117,9 +117,9 @@ impl Documents {
         }
     }
 
-    /// Whether `path` is the index, which is answered by every method.
-    pub fn is_index(path: &str) -> bool {
-        matches!(path, "/" | "/index.html")
+    /// Whether nobody asks for the method at `path`: the index and OpenAPI answer POST as they answer GET.
+    pub fn ignores_method(path: &str) -> bool {
+        matches!(path, "/" | "/index.html") || path.starts_with("/openapi/")
     }
 
     /// The media types of which `Accept` has to name one; `None` where nobody asks, or nothing is.

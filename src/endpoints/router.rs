@@ -107,7 +107,7 @@ impl Router {
             return respond::status(&Status::no_representation(available), request.errors);
         }
         match self.documents.respond(&question) {
-            Some(_) if !get && !Documents::is_index(path) => {
+            Some(_) if !get && !Documents::ignores_method(path) => {
                 respond::status(&Status::method_not_allowed(), request.errors)
             }
             Some(answer) => answer.into_response().map(body::full),

@@ -66,11 +66,16 @@ impl Rows {
     }
 
     fn bare(&self, revision: &str, rows: Vec<Value>) -> Value {
+        let metadata = match revision {
+            // made by a dry run, and not stored
+            "0" => json!({}),
+            revision => json!({"resourceVersion": revision}),
+        };
         json!({
             "apiVersion": self.representation.meta_version,
             "columnDefinitions": null,
             "kind": "Table",
-            "metadata": {"resourceVersion": revision},
+            "metadata": metadata,
             "rows": rows,
         })
     }

@@ -10,6 +10,7 @@ use super::KindSpec;
 use crate::storage::Revision;
 use crate::visibility::{Facts, Key, split};
 use crate::wire::json;
+use crate::wire::meta;
 
 /// One version of one object. Immutable; shared by the snapshot, the log and every response.
 #[derive(Debug)]
@@ -114,11 +115,16 @@ impl Object {
         self.body.len()
     }
 
-    /// The parsed object without `apiVersion` and `kind`, resourceVersion included.
+    /// The parsed object without `apiVersion` and `kind`, resourceVersion included; what a dry run made was not stored and has
+    /// none.
     pub fn value(&self) -> Value {
         let mut text = Vec::with_capacity(self.body.len() + 1);
         self.write(b"{", &mut text);
-        serde_json::from_slice(&text).expect("the body was serialized by this module")
+        let mut value = serde_json::from_slice(&text).expect("the body was serialized by this module");
+        if self.revision == 0 {
+            meta::set(&mut value, "resourceVersion", "");
+        }
+        value
     }
 
     /// Bytes of memory that this version holds, roughly.

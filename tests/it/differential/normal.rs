@@ -1,7 +1,7 @@
 //! Takes out of an answer what is different each time: uids, times, revisions, tokens, addresses.
 //!
-//! Uids and revisions of objects become numbers in the order of their first appearance, so that "the same as before" is
-//! compared; a list's revision depends on what else happened and is only known to be one.
+//! Uids and revisions of objects become numbers in the order of their first appearance under a name, so that "the same as
+//! before" is compared; a list's revision depends on what else happened and is only known to be one.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -46,8 +46,29 @@ const UNSPOKEN: [&str; 5] = ["date", "audit-id", "content-length", "transfer-enc
 /// What one server has answered until now in a scenario.
 #[derive(Debug, Default)]
 pub(super) struct Normalizer {
-    uids: HashMap<String, usize>,
-    revisions: HashMap<String, usize>,
+    uids: Numbers,
+    revisions: Numbers,
+}
+
+/// What was seen, with what is written instead.
+#[derive(Debug, Default)]
+struct Numbers {
+    seen: HashMap<String, String>,
+    /// How many there are of each name.
+    counts: HashMap<String, usize>,
+}
+
+impl Numbers {
+    /// What stands for `text`, which is the `what` of the object called `name`.
+    fn of(&mut self, what: &str, text: &str, name: &str) -> String {
+        let counts = &mut self.counts;
+        let number = self.seen.entry(text.to_owned()).or_insert_with(|| {
+            let count = counts.entry(name.to_owned()).or_default();
+            *count += 1;
+            format!("{{{what} {count} of {name}}}")
+        });
+        number.clone()
+    }
 }
 
 impl Normalizer {
@@ -75,7 +96,10 @@ impl Normalizer {
     /// A text, also one within JSON.
     pub(super) fn text(&mut self, text: &str) -> String {
         let mut out = UID
-            .replace_all(text, |found: &Captures<'_>| numbered(&mut self.uids, "uid", &found[0]))
+            .replace_all(text, |found: &Captures<'_>| {
+                let seen = self.uids.seen.get(&found[0]);
+                seen.map_or_else(|| "{uid}".to_owned(), Clone::clone)
+            })
             .into_owned();
         out = TIME.replace_all(&out, "{time}").into_owned();
         for (rule, with) in IN_TEXTS.iter() {
@@ -126,14 +150,20 @@ impl Normalizer {
     }
 
     fn metadata(&mut self, metadata: &mut Map<String, Value>) {
-        let of_object = metadata.contains_key("name");
+        Self::generated(metadata);
+        let name = metadata.get("name").and_then(Value::as_str).map(str::to_owned);
+        if let (Some(name), Some(Value::String(uid))) = (&name, metadata.get_mut("uid"))
+            && UID.is_match(uid)
+        {
+            *uid = self.uids.of("uid", uid, name);
+        }
         if let Some(Value::String(revision)) = metadata.get_mut("resourceVersion")
             && !revision.is_empty()
             && revision.bytes().all(|byte| byte.is_ascii_digit())
         {
-            *revision = match of_object {
-                true => numbered(&mut self.revisions, "revision", revision),
-                false => "{revision}".to_owned(),
+            *revision = match &name {
+                Some(name) => self.revisions.of("revision", revision, name),
+                None => "{revision}".to_owned(),
             };
         }
         if let Some(Value::String(token)) = metadata.get_mut("continue")
@@ -151,6 +181,10 @@ impl Normalizer {
             }
             entries.sort_by_key(Value::to_string);
         }
+    }
+
+    /// Takes the random end off a generated name.
+    fn generated(metadata: &mut Map<String, Value>) {
         let generated = metadata.get("generateName").and_then(Value::as_str).map(str::to_owned);
         if let (Some(base), Some(Value::String(name))) = (generated, metadata.get_mut("name")) {
             let base: String = base.chars().take(58).collect();
@@ -162,19 +196,14 @@ impl Normalizer {
     }
 }
 
-fn numbered(seen: &mut HashMap<String, usize>, what: &str, text: &str) -> String {
-    let next = seen.len() + 1;
-    let number = seen.entry(text.to_owned()).or_insert(next);
-    format!("{{{what} {number}}}")
-}
-
 #[test]
 fn what_differs_each_time_is_taken_out() {
     let mut normalizer = Normalizer::default();
     let object = json!({"metadata": {"name": "n-bcdfg", "generateName": "n-", "resourceVersion": "12",
         "uid": "0a1b2c3d-0000-4000-8000-000000000001", "creationTimestamp": "2026-01-02T03:04:05Z"}});
-    let expected = json!({"metadata": {"name": "n-{generated}", "generateName": "n-", "resourceVersion": "{revision 1}",
-        "uid": "{uid 1}", "creationTimestamp": "{time}"}});
+    let expected = json!({"metadata": {"name": "n-{generated}", "generateName": "n-",
+        "resourceVersion": "{revision 1 of n-{generated}}",
+        "uid": "{uid 1 of n-{generated}}", "creationTimestamp": "{time}"}});
     assert_eq!(normalizer.value(object.clone()), expected);
     assert_eq!(normalizer.value(object), expected);
     let list = json!({"metadata": {"resourceVersion": "99", "continue": "abc"}, "items": []});
