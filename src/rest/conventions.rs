@@ -18,6 +18,12 @@ impl Conventions {
         self == Self::Typed
     }
 
+    /// Whether documents describe the kind as Go does what has Go types (k8s.io/apiserver pkg/endpoints/installer.go), and not
+    /// as it does CustomResources.
+    pub fn documented_as_typed(self) -> bool {
+        self.typed()
+    }
+
     /// Whether the items of a list say what they are.
     pub fn items_have_kind(self) -> bool {
         !self.typed()

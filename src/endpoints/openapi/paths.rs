@@ -145,7 +145,7 @@ fn document(
 
 /// All paths of a resource.
 pub(super) fn resource(resource: &Resource) -> Vec<Path> {
-    let typed = false;
+    let typed = resource.stored.conventions.documented_as_typed();
     let maker = Maker { resource, typed };
     let kind = &resource.stored;
     let base = format!("/apis/{}", resource.group_version);
