@@ -167,7 +167,7 @@ fn fields(selector: &FieldSelector) -> Option<FieldSelectorAttributes> {
         values: Some(vec![term.value.clone()]),
     };
     let requirements: Vec<_> = selector.terms().iter().map(requirement).collect();
-    (!requirements.is_empty()).then(|| FieldSelectorAttributes {
+    (!requirements.is_empty()).then_some(FieldSelectorAttributes {
         raw_selector: None,
         requirements: Some(requirements),
     })
@@ -190,7 +190,7 @@ fn labels(selector: &LabelSelector) -> Option<LabelSelectorAttributes> {
         })
     };
     let requirements: Vec<_> = selector.requirements().iter().filter_map(requirement).collect();
-    (!requirements.is_empty()).then(|| LabelSelectorAttributes {
+    (!requirements.is_empty()).then_some(LabelSelectorAttributes {
         raw_selector: None,
         requirements: Some(requirements),
     })

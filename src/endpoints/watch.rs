@@ -121,7 +121,7 @@ fn over_websocket(
 ) -> Response<Body> {
     let response = match websocket::accept(headers) {
         Ok(response) => response,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let opcode = match format {
         Format::Protobuf => Opcode::Binary,

@@ -49,9 +49,9 @@ pub fn asked_for(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// The refusal of a handshake that is none.
-pub fn accept(headers: &HeaderMap) -> Result<Response<Body>, Response<Body>> {
+pub fn accept(headers: &HeaderMap) -> Result<Response<Body>, Box<Response<Body>>> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let refused = |code, why: &'static str| Err(respond::bytes(code, respond::TEXT, why));
+    let refused = |code, why: &'static str| Err(Box::new(respond::bytes(code, respond::TEXT, why)));
     let Some(key) = text(SEC_WEBSOCKET_KEY).filter(|key| !key.is_empty()) else {
         return refused(StatusCode::BAD_REQUEST, "mismatch challenge/response");
     };
@@ -63,7 +63,7 @@ pub fn accept(headers: &HeaderMap) -> Result<Response<Body>, Response<Body>> {
         );
         let headers = response.headers_mut();
         headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        return Err(response);
+        return Err(Box::new(response));
     }
     // A browser says which page asks; others have to, as well.
     if text(ORIGIN).is_none_or(str::is_empty) {

@@ -28,7 +28,7 @@ pub struct Status {
     /// `metadata.continue`: a fresh token that goes with an expired one.
     pub continue_token: Option<String>,
     /// Sentences for `Warning` headers, found before the error was.
-    pub warnings: Vec<String>,
+    pub warnings: Box<[String]>,
     /// Why it happened, for the log under the audit id; never sent.
     pub internal: Option<String>,
 }
@@ -86,7 +86,7 @@ impl Status {
             message: message.into(),
             details: None,
             continue_token: None,
-            warnings: Vec::new(),
+            warnings: Box::default(),
             internal: None,
         }
     }
@@ -282,7 +282,7 @@ impl Status {
 
     /// The error with warnings that were found before it.
     pub fn with_warnings(mut self, warnings: &[String]) -> Self {
-        self.warnings.extend_from_slice(warnings);
+        self.warnings = [&*self.warnings, warnings].concat().into();
         self
     }
 
