@@ -197,7 +197,7 @@ impl Resource {
     /// Turns a stored object into one of this version.
     pub fn serve(&self, object: &mut Value) {
         if let Some(version) = &self.version {
-            version.conversion.from_stored(object);
+            version.conversion.to_served(object);
         }
     }
 

@@ -26,5 +26,5 @@ pub trait Conversion: Send + Sync + 'static {
     fn to_stored(&self, object: &mut Value);
 
     /// Turns a stored object into one of this version.
-    fn from_stored(&self, object: &mut Value);
+    fn to_served(&self, object: &mut Value);
 }

@@ -110,7 +110,7 @@ impl Versions {
             conversion.to_stored(&mut value);
         }
         if let Some(conversion) = &to.conversion {
-            conversion.from_stored(&mut value);
+            conversion.to_served(&mut value);
         }
         if self.conventions.omits_empty() {
             // In Go, whatever is converted passes through types, which leave out what is empty.

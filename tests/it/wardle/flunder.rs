@@ -30,7 +30,7 @@ impl Strategy for Rules {
 
     fn validate_create(&self, object: &Value) -> Vec<bulward::wire::validation::FieldError> {
         let mut object = object.clone();
-        v1beta1::from_stored(&mut object);
+        v1beta1::to_served(&mut object);
         v1beta1::validate(&object["spec"])
     }
 }

@@ -49,12 +49,12 @@ impl Conversion for References {
         object["spec"] = known(spec, "reference", reference);
     }
 
-    fn from_stored(&self, object: &mut Value) {
-        from_stored(object);
+    fn to_served(&self, object: &mut Value) {
+        to_served(object);
     }
 }
 
-pub(super) fn from_stored(object: &mut Value) {
+pub(super) fn to_served(object: &mut Value) {
     let spec = &object["spec"];
     let field = field(spec);
     object["spec"] = known(spec, field.unwrap_or_default(), field.map(|_| &spec["reference"]));
