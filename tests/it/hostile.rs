@@ -6,12 +6,11 @@
 mod generator;
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use http::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::harness::in_process::{Answer, Caller, DEADLINE, memory};
 use crate::harness::tenancy::{World, an_organization, as_stored, organization, organizations, stored, user};

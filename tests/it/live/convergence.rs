@@ -132,7 +132,7 @@ impl Stage {
 
     /// What random writes may not have done: bob loses an Organization and a Project and gains others; so does alice.
     async fn membership_turns(&mut self, round: u32, server: usize) {
-        let (gained, lost) = if round % 2 == 0 {
+        let (gained, lost) = if round.is_multiple_of(2) {
             ("alice", "bob")
         } else {
             ("bob", "alice")

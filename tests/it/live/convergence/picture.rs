@@ -1,5 +1,6 @@
 //! What a follower believes to exist, and how that is compared with a list.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -47,13 +48,16 @@ pub(super) struct Listed {
     pub(super) picture: Picture,
 }
 
+/// Says where a follower is not yet what a list is.
+pub(super) type Check = Box<dyn Fn(&Listed) -> Result<(), String> + Send + Sync>;
+
 /// Whoever follows a resource as a user.
 pub(super) struct Follower {
     pub(super) name: String,
     pub(super) user: &'static str,
     pub(super) path: &'static str,
     /// Whether it has come to what a list says.
-    pub(super) check: Box<dyn Fn(&Listed) -> Result<(), String> + Send + Sync>,
+    pub(super) check: Check,
 }
 
 /// Whether a picture is that of a list; `Err` says where it is not.
@@ -95,14 +99,14 @@ pub(super) async fn converged(
         let mut behind = Vec::new();
         for follower in followers {
             let place = (follower.user, follower.path);
-            if !lists.contains_key(&place) {
+            if let Entry::Vacant(vacant) = lists.entry(place) {
                 let answer = get(&clients[follower.user], follower.path).await;
                 if answer.code != 200 {
                     return Err(format!("{place:?}: {answer:?}"));
                 }
                 let items = answer.json()["items"].as_array().unwrap().clone();
                 let picture = items.iter().map(known).collect();
-                lists.insert(place, Listed { items, picture });
+                vacant.insert(Listed { items, picture });
             }
             if let Err(why) = (follower.check)(&lists[&place]) {
                 behind.push(format!("{} as {}: {why}", follower.name, follower.user));
