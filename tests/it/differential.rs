@@ -1,5 +1,5 @@
 //! One corpus of requests to `k8s.io/sample-apiserver` and to our library serving the toy group: straight, and through the
-//! aggregators of two control planes. Answers are equal, or the difference is in `known.txt` with its reason.
+//! aggregators of two control planes. Answers are equal, or the difference is in `known/` with its reason.
 //!
 //! `BULWARD_DIFFERENTIAL=<text>,<text>` sends only the scenarios that have such a text in their names; then nothing is said of
 //! listed differences that are gone. All differences, also the listed ones, are written to `it-logs/differential.txt`, and the

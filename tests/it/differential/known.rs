@@ -13,10 +13,17 @@ pub(super) struct Entry {
     pub(super) met: Cell<usize>,
 }
 
-/// The list as it is kept beside the corpus.
+/// The list as it is kept beside the corpus, in a file for each area.
 pub(super) fn read() -> Vec<Entry> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential/known.txt");
-    parse(&std::fs::read_to_string(path).expect("the list of known differences"))
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential/known");
+    let entries = std::fs::read_dir(folder).expect("the list of known differences");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+    paths.sort();
+    let texts = paths.iter().map(|path| {
+        let text = std::fs::read_to_string(path);
+        text.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    });
+    texts.flat_map(|text| parse(&text)).collect()
 }
 
 fn parse(text: &str) -> Vec<Entry> {
@@ -30,8 +37,10 @@ fn parse(text: &str) -> Vec<Entry> {
             sentence.clone_into(&mut reason);
             continue;
         }
-        let (request, place) = line.rsplit_once("  ").unwrap_or_else(|| panic!("known.txt: {line}"));
-        assert!(!reason.is_empty(), "known.txt: no reason above {line}");
+        let (request, place) = line
+            .rsplit_once("  ")
+            .unwrap_or_else(|| panic!("known differences: {line}"));
+        assert!(!reason.is_empty(), "known differences: no reason above {line}");
         entries.push(Entry {
             request: request.trim().to_owned(),
             place: place.trim().to_owned(),
