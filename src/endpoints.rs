@@ -10,6 +10,7 @@ pub mod get;
 pub mod input;
 pub mod list;
 pub mod openapi;
+pub mod owners;
 pub mod patch;
 pub mod router;
 pub mod rows;

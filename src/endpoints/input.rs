@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use super::owners::{self, Found};
 use super::{Call, typed};
 use crate::http::upload::Upload;
 use crate::rest::store::Wanted;
@@ -88,7 +89,9 @@ pub fn object(
     };
     let target = call.target();
     let wanted = call.store.decode(&target, decoded, field_validation);
-    wanted.map_err(|why| Status::bad_request(cannot_handle(&target, &why)))
+    let mut wanted = wanted.map_err(|why| Status::bad_request(cannot_handle(&target, &why)))?;
+    owners::dedup(&mut wanted, Found::InBody);
+    Ok(wanted)
 }
 
 /// The namespace in the body, if there is one, must be that in the path

@@ -5,6 +5,7 @@
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
+use super::owners::{self, Found};
 use super::update::{part, same_place};
 use super::{Call, apply, encode, input, typed};
 use crate::http::body::Body;
@@ -71,7 +72,8 @@ pub async fn patch(
             value: object,
         };
         let wanted = call.store.decode(&target, body, options.field_validation);
-        let wanted = wanted.map_err(unreadable)?;
+        let mut wanted = wanted.map_err(unreadable)?;
+        owners::dedup(&mut wanted, Found::AfterPatch);
         same_place(call, &wanted.object)?;
         Ok(wanted)
     };

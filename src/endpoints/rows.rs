@@ -90,7 +90,11 @@ impl Rows {
         let cell = |column: &Column| match column.cell {
             Cell::Object(make) => make(value),
             Cell::Name => json!(meta::name(value)),
-            Cell::Age => json!(meta::age(meta::creation_timestamp(value), Timestamp::now())),
+            // the object of a bookmark has no time
+            Cell::Age => match meta::creation_timestamp(value) {
+                "" => Value::Null,
+                created => json!(meta::age(created, Timestamp::now())),
+            },
             Cell::Role => json!(role.map(ToString::to_string).unwrap_or_default()),
         };
         let cells: Vec<Value> = self.columns().map(cell).collect();

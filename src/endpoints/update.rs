@@ -44,6 +44,11 @@ pub fn part(call: &Call<'_>) -> Part {
 
 /// The body must be about the object in the path.
 pub fn same_place(call: &Call<'_>, object: &serde_json::Value) -> Result<(), Status> {
+    let namespace = meta::namespace(object);
+    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
+        let text = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(text));
+    }
     let name = meta::name(object);
     if name.is_empty() {
         let text = format!(
@@ -56,14 +61,6 @@ pub fn same_place(call: &Call<'_>, object: &serde_json::Value) -> Result<(), Sta
         let text = format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
             call.name
-        );
-        return Err(Status::bad_request(text));
-    }
-    let namespace = meta::namespace(object);
-    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
-        let text = format!(
-            "the namespace of the object ({namespace}) does not match the namespace on the URL ({})",
-            call.namespace
         );
         return Err(Status::bad_request(text));
     }

@@ -10,6 +10,7 @@ mod corpus;
 mod exchange;
 mod known;
 mod normal;
+mod own_kinds;
 mod protobuf;
 mod report;
 
@@ -26,6 +27,8 @@ use crate::wardle;
 use compare::{Difference, compare};
 use corpus::Scenario;
 use report::Report;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential");
 
 /// How many scenarios are played at once.
 const AT_ONCE: usize = 12;
@@ -55,7 +58,7 @@ impl Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_toy_group_answers_as_sample_apiserver() {
     let filter = std::env::var("BULWARD_DIFFERENTIAL").ok();
-    let mut scenarios = corpus::read();
+    let mut scenarios = corpus::read(&format!("{FOLDER}/corpus"));
     if let Some(text) = &filter {
         scenarios.retain(|scenario| text.split(',').any(|part| scenario.name.contains(part)));
     }
@@ -67,8 +70,12 @@ async fn the_toy_group_answers_as_sample_apiserver() {
     let (own_whim, straight) = straight(shared, &scenarios).await;
     let aggregated = aggregated(shared, &scenarios).await;
 
-    let list = known::read();
-    let report = Report::new(&list, [("straight", &straight), ("aggregated", &aggregated)]);
+    let list = known::read(&format!("{FOLDER}/known"));
+    let report = Report::new(
+        "differential",
+        &list,
+        vec![("straight", &straight), ("aggregated", &aggregated)],
+    );
     println!("{}", report.summary());
     let whims = report::show(&own_whim.differences.iter().collect::<Vec<_>>());
     assert!(

@@ -105,6 +105,10 @@ struct Place {
 impl Place {
     fn mismatch(&self, value: &Value, wanted: &str) -> String {
         let (kind, structure, path) = (json::kind(value), self.structure, &self.go_path);
+        let wanted = match path.rsplit('.').next() {
+            Some("uid") => "types.UID",
+            _ => wanted,
+        };
         format!("json: cannot unmarshal {kind} into Go struct field {structure}.{path} of type {wanted}")
     }
 }

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential/corpus");
-
 /// Requests that are sent one after the other, in a namespace of their own.
 #[derive(Clone, Debug)]
 pub(super) struct Scenario {
@@ -19,6 +17,18 @@ impl Scenario {
         let steps: Vec<Step> = self.steps.iter().filter(|step| !step.straight).cloned().collect();
         let name = self.name.clone();
         (!steps.is_empty()).then_some(Scenario { name, steps })
+    }
+
+    /// The same with `{name}` replaced everywhere, for what is known late.
+    pub(super) fn with(&self, name: &str, value: &str) -> Scenario {
+        let known = vec![(name.to_owned(), value.to_owned())];
+        let mut scenario = self.clone();
+        for step in &mut scenario.steps {
+            for text in [&mut step.path, &mut step.body] {
+                *text = substitute(text, &known);
+            }
+        }
+        scenario
     }
 
     /// The namespace of its objects, also a prefix for names in no namespace.
@@ -51,9 +61,9 @@ pub(super) struct Step {
 /// Names with their present text.
 type Variables = Vec<(String, String)>;
 
-/// Every scenario of the corpus, sorted.
-pub(super) fn read() -> Vec<Scenario> {
-    let entries = fs::read_dir(FOLDER).expect("the corpus' folder");
+/// Every scenario of the corpus in a folder, sorted.
+pub(super) fn read(folder: &str) -> Vec<Scenario> {
+    let entries = fs::read_dir(folder).expect("the corpus' folder");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
     paths.sort();
     paths.iter().flat_map(|path| read_file(path)).collect()

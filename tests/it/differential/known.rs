@@ -13,9 +13,8 @@ pub(super) struct Entry {
     pub(super) met: Cell<usize>,
 }
 
-/// The list as it is kept beside the corpus, in a file for each area.
-pub(super) fn read() -> Vec<Entry> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/differential/known");
+/// The list in a folder beside the corpus, in a file for each area.
+pub(super) fn read(folder: &str) -> Vec<Entry> {
     let entries = std::fs::read_dir(folder).expect("the list of known differences");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
     paths.sort();

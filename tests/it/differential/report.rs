@@ -20,16 +20,16 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Judges, and writes everything into the log.
-    pub(super) fn new(list: &'a [Entry], forms: [(&'static str, &'a Outcome); 2]) -> Self {
+    /// Judges, and writes everything into the log of this name.
+    pub(super) fn new(name: &str, list: &'a [Entry], forms: Vec<(&'static str, &'a Outcome)>) -> Self {
         let mut report = Self {
             list,
-            forms: forms.to_vec(),
+            forms: Vec::new(),
             listed: 0,
             unlisted: Vec::new(),
         };
         let mut log = String::new();
-        for (form, outcome) in forms {
+        for (form, outcome) in &forms {
             for difference in &outcome.differences {
                 // All entries are asked: each that fits is needed.
                 let permits = list.iter().filter(|entry| entry.permits(difference));
@@ -51,7 +51,8 @@ impl<'a> Report<'a> {
                 }
             }
         }
-        self::log("differential.txt", &log);
+        report.forms = forms;
+        self::log(&format!("{name}.txt"), &log);
         report
     }
 
