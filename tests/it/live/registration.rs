@@ -103,7 +103,7 @@ async fn kube_apiserver_merges_our_documents() {
     let definitions = v2["definitions"].as_object().unwrap();
     let organizations = definitions
         .keys()
-        .filter(|name| name.ends_with("v1alpha1.Organization"))
+        .filter(|name| name.starts_with("io.bulward.") && name.ends_with("v1alpha1.Organization"))
         .count();
     assert_eq!(organizations, 2, "one definition a view");
     for (group, version) in GROUPS {
