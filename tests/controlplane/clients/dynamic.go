@@ -123,6 +123,9 @@ func (d dynamicClient) patches(ctx context.Context) {
 	patch("merge patch of nothing", types.MergePatchType, `{"metadata":{"annotations":{"merge":"patched"}}}`, plain)
 	patch("merge patch dry", types.MergePatchType, `{"metadata":{"annotations":{"dry":"yes"}}}`,
 		metav1.PatchOptions{DryRun: dryRun})
+	patch("merge patch with an unknown field, strictly", types.MergePatchType, `{"spec":{"unheardOf":"x"}}`,
+		metav1.PatchOptions{FieldManager: "patcher", FieldValidation: strict})
+	patch("JSON patch that is no array", types.JSONPatchType, `{"op":"remove","path":"/spec"}`, plain)
 	patch("merge patch that is malformed", types.MergePatchType, `{"metadata":`, plain)
 	patch("merge patch at another version", types.MergePatchType, `{"metadata":{"resourceVersion":"1","labels":{"late":"x"}}}`, plain)
 	patch("strategic merge patch", types.StrategicMergePatchType, `{"metadata":{"labels":{"x":"y"}}}`, plain)
@@ -154,6 +157,11 @@ func (d dynamicClient) applies(ctx context.Context) {
 	yaml := fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata:\n  name: %s\n  labels:\n    as: yaml\n", d.GroupVersion(), d.kind, d.name("applied"))
 	applied, err = d.Patch(ctx, d.name("applied"), types.ApplyYAMLPatchType, []byte(yaml), metav1.PatchOptions{FieldManager: "yaml"})
 	step("apply YAML", applied, err)
+	nameless := fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{"labels":{"named":"by-path"}}}`, d.GroupVersion(), d.kind)
+	for _, name := range []string{"applied", "nameless"} {
+		applied, err = d.Patch(ctx, d.name(name), types.ApplyPatchType, []byte(nameless), metav1.PatchOptions{FieldManager: "nameless"})
+		step("apply without a name to "+name, applied, err)
+	}
 	odd := d.bare("applied")
 	set(odd, "x", "spec", "unheardOf")
 	applied, err = d.Apply(ctx, d.name("applied"), odd, other)

@@ -31,7 +31,8 @@ impl Seen {
         match value {
             Value::Object(object) => {
                 self.metadata(object);
-                absent(object);
+                // No next page: said by an empty token, or not at all.
+                object.retain(|name, value| name != "continue" || *value != json!(""));
                 for (name, value) in object {
                     self.normalise(value, name);
                 }
@@ -70,8 +71,23 @@ impl Seen {
         }
     }
 
-    fn message(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+    /// Some errors quote the whole object, with all that the server made up.
+    fn quoted(&mut self, text: &str) -> String {
+        const BEFORE: &str = "Invalid value: ";
+        let Some(at) = text.find(BEFORE).map(|at| at + BEFORE.len()) else {
+            return text.to_owned();
+        };
+        let mut quoted = serde_json::Deserializer::from_str(&text[at..]).into_iter::<String>();
+        let object = quoted.next().and_then(Result::ok);
+        let Some(Ok(mut object)) = object.map(|object| serde_json::from_str::<Value>(&object)) else {
+            return text.to_owned();
+        };
+        self.normalise(&mut object, "");
+        format!("{}{object}{}", &text[..at], &text[at + quoted.byte_offset()..])
+    }
+
+    fn message(&mut self, text: &str) -> String {
+        let mut text = self.quoted(text);
         for (uid, number) in &self.uids {
             text = text.replace(uid, &format!("uid {number}"));
         }
@@ -84,19 +100,6 @@ impl Seen {
             out.push_str(rest);
         }
         out
-    }
-}
-
-/// What is as good as absent to a client: which of these there are depends on whether it was read as protobuf or as JSON.
-fn absent(object: &mut Map<String, Value>) {
-    object.retain(
-        |name, value| !matches!((name.as_str(), value), ("continue", Value::String(token)) if token.is_empty()),
-    );
-    if object.get("items") == Some(&Value::Null) {
-        object.insert("items".to_owned(), json!([]));
-    }
-    if object.get("kind") == Some(&json!("PartialObjectMetadata")) {
-        object.retain(|name, _| !matches!(name.as_str(), "apiVersion" | "kind"));
     }
 }
 
