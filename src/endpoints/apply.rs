@@ -3,6 +3,7 @@
 use http::{Response, StatusCode};
 use serde_json::Value;
 
+use super::input::same_namespace;
 use super::update::{part, same_place};
 use super::{Call, encode};
 use crate::http::body::Body;
@@ -78,9 +79,9 @@ fn check(call: &Call<'_>, config: &Value) -> Result<(), Status> {
     if meta::metadata(config).get("managedFields").is_some_and(Value::is_array) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    // An object that is there keeps its name.
-    if meta::name(config).is_empty() {
-        return Ok(());
+    // An object that is there keeps its name, unless the configuration takes it away.
+    match meta::metadata(config).get("name") {
+        None | Some(Value::Null) => same_namespace(call, config),
+        Some(_) => same_place(call, config),
     }
-    same_place(call, config)
 }

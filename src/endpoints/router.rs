@@ -208,6 +208,10 @@ impl Router {
         let Some(deprecation) = &resource.deprecation else {
             return result;
         };
+        let routed = resource.stored.conventions.routes_patches() && request.method == Method::PATCH;
+        if routed && result.as_ref().is_err_and(|status| status.code == 415) {
+            return result;
+        }
         let mut response = result.unwrap_or_else(|status| respond::status(&status, request.errors));
         respond::add_first_warning(response.headers_mut(), deprecation);
         Ok(response)

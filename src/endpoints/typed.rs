@@ -56,6 +56,7 @@ pub fn identify(call: &Call<'_>, object: &mut Value) -> Result<(), String> {
     }
     let (version, kind) = (meta::api_version(object), meta::kind(object));
     if !call.store.serves(version, kind) {
+        let version = version.strip_prefix('/').unwrap_or(version);
         return Err(format!(
             "no kind {kind:?} is registered for version {version:?} in scheme {SCHEME:?}"
         ));

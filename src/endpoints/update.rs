@@ -18,8 +18,7 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
     let bytes = input::read(upload).await?;
     let options = UpdateOptions::decode(call.query)?;
     let wanted = input::object(call, media, &bytes, options.field_validation)?;
-    input::same_namespace(call, &wanted.object)?;
-    same_place(call, &wanted.object)?;
+    same_place(call, &wanted.object).map_err(|status| status.with_warnings(&wanted.warnings))?;
     let write = WriteOptions {
         dry_run: options.dry_run,
         field_manager: input::field_manager(options.field_manager, headers),
@@ -44,11 +43,7 @@ pub fn part(call: &Call<'_>) -> Part {
 
 /// The body must be about the object in the path.
 pub fn same_place(call: &Call<'_>, object: &serde_json::Value) -> Result<(), Status> {
-    let namespace = meta::namespace(object);
-    if call.resource.stored.namespaced && !namespace.is_empty() && namespace != call.namespace {
-        let text = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Status::bad_request(text));
-    }
+    input::same_namespace(call, object)?;
     let name = meta::name(object);
     if name.is_empty() {
         let text = format!(

@@ -49,6 +49,17 @@ impl Conventions {
         !self.typed()
     }
 
+    /// Whether the metadata of a new object is looked at only if there is no other fault
+    /// (k8s.io/apiserver pkg/registry/rest/create.go; the strategy of CustomResources looks at it itself, and first).
+    pub fn checks_new_metadata_last(self) -> bool {
+        self.typed()
+    }
+
+    /// Whether finalizers without a domain are warned of, as the validator of CustomResources does.
+    pub fn warns_of_finalizers(self) -> bool {
+        !self.typed()
+    }
+
     /// Whether `metadata.generation` is counted by the server.
     pub fn counts_generation(self) -> bool {
         !self.typed()
@@ -72,6 +83,11 @@ impl Conventions {
                 Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").with_details(Details::default())
             }
         }
+    }
+
+    /// Whether a patch of a type that is not served never reaches the handler, which would have warned of the version.
+    pub fn routes_patches(self) -> bool {
+        self.typed()
     }
 
     /// What is said of a field that no selector may name.

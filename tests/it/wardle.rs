@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bulward::rest::resource::{Access, Cell, Column, Group, Kind, Registry, Resource, Version};
 use bulward::wire::names::GroupVersion;
-use bulward::wire::validation::names::path_segment;
 use serde_json::{Value, json};
 
 /// The group's name.
@@ -61,11 +60,6 @@ fn schema(spec: &Value) -> Value {
             "status": {"type": "object", "default": {}},
         },
     })
-}
-
-/// The name rule of sample-apiserver: whatever fits into a path.
-fn any_name(name: &str, _prefix: bool) -> Vec<String> {
-    path_segment(name)
 }
 
 fn drop_nulls(spec: &mut Value) {

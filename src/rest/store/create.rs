@@ -38,9 +38,16 @@ impl Store {
         let stored = self.stored(target.kind);
         let mut object = wanted.object;
         metadata::born(&mut object, stored.kind.conventions);
-        if !meta::resource_version(&object).is_empty() {
+        // What is no revision says nothing, and an apply is an update of what may not be there yet
+        // (k8s.io/apiserver pkg/storage/etcd3/store.go).
+        if record
+            && meta::resource_version(&object)
+                .parse()
+                .is_ok_and(|version: u64| version != 0)
+        {
             return Err(stored.kind.conventions.version_given());
         }
+        meta::set(&mut object, "resourceVersion", Value::Null);
         meta::set(&mut object, "namespace", target.namespace);
         if let Some(members) = object.as_object_mut().filter(|_| stored.split) {
             members.remove("status");
@@ -59,8 +66,8 @@ impl Store {
             if generate {
                 meta::set(&mut object, "name", meta::generated_name(&base));
             }
-            let mut warnings = wanted.warnings.clone();
             let found = self.validate_new(target, &object);
+            let mut warnings = wanted.warnings.clone();
             warnings.extend(found.map_err(|status| status.with_warnings(&wanted.warnings))?);
             let name = meta::name(&object).to_owned();
             let named = target.named(target.namespace, &name);

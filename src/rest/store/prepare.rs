@@ -12,21 +12,31 @@ use crate::wire::schema::GoTypes;
 use crate::wire::status::Status;
 use crate::wire::validation::FieldError;
 use crate::wire::validation::meta::{finalizer_warnings, object_meta, object_meta_update};
-use crate::wire::validation::names::path_segment;
+use crate::wire::validation::names::name_is_path_segment;
 
 impl Store {
     /// Whether a new object may be stored; answers warnings.
     pub(super) fn validate_new(&self, target: &Target<'_>, object: &Value) -> Result<Vec<String>, Status> {
         let strategy = target.resource.strategy();
-        let warnings = finalizer_warnings(object, None);
-        let mut errors = object_meta(object, target.resource.stored.namespaced, strategy.name_rule());
+        let conventions = target.resource.stored.conventions;
+        let of_metadata = || object_meta(object, target.resource.stored.namespaced, strategy.name_rule());
+        let mut errors = Vec::new();
+        if !conventions.checks_new_metadata_last() {
+            errors = of_metadata();
+        }
         errors.extend(self.schema(target).validate(object));
         if errors.is_empty() {
             errors.extend(strategy.validate_create(object));
             errors.extend(strategy.validate(object));
         }
+        if errors.is_empty() && conventions.checks_new_metadata_last() {
+            errors = of_metadata();
+        }
         refuse(target, meta::name(object), &errors)?;
-        Ok(warnings)
+        match conventions.warns_of_finalizers() {
+            true => Ok(finalizer_warnings(object, None)),
+            false => Ok(Vec::new()),
+        }
     }
 
     /// Whether a changed object may be stored; answers warnings. Only the part that is written is validated, so that an
@@ -41,10 +51,10 @@ impl Store {
         let split = self.stored(target.kind).split;
         let strategy = target.resource.strategy();
         let mut warnings = Vec::new();
-        if part == Part::Main {
+        if part == Part::Main && target.resource.stored.conventions.warns_of_finalizers() {
             warnings.extend(finalizer_warnings(new, Some(old)));
         }
-        let mut errors = object_meta(new, target.resource.stored.namespaced, |name, _| path_segment(name));
+        let mut errors = object_meta(new, target.resource.stored.namespaced, name_is_path_segment);
         let of_change = object_meta_update(new, old);
         if target.resource.stored.conventions.checks_metadata_twice() {
             errors.extend(of_change.iter().cloned());

@@ -240,12 +240,11 @@ fn compare_identity(target: &Target<'_>, options: &WriteOptions, new: &Value, ol
     if !uid.is_empty() && uid != meta::uid(old) {
         if options.patched {
             let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
-            // found by two validations in the original
-            return Err(Status::invalid(
-                &target.resource.group_kind(),
-                target.name,
-                &[error.clone(), error],
-            ));
+            let mut errors = vec![error];
+            if target.resource.stored.conventions.checks_metadata_twice() {
+                errors.push(errors[0].clone());
+            }
+            return Err(Status::invalid(&target.resource.group_kind(), target.name, &errors));
         }
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: /{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in \

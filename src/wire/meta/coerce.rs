@@ -43,7 +43,8 @@ const OBJECT_META: &[Field] = &[
     (
         "managedFields",
         Shape::Structs("ManagedFieldsEntry", MANAGED_FIELDS),
-        false,
+        // an empty list asks for a reset
+        true,
     ),
 ];
 
@@ -108,6 +109,11 @@ impl Place {
         let wanted = match path.rsplit('.').next() {
             Some("uid") => "types.UID",
             _ => wanted,
+        };
+        // a number that does not fit is named
+        let kind = match value {
+            Value::Number(number) if wanted == "int64" => format!("{kind} {number}"),
+            _ => kind.to_owned(),
         };
         format!("json: cannot unmarshal {kind} into Go struct field {structure}.{path} of type {wanted}")
     }

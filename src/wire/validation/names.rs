@@ -89,6 +89,14 @@ pub fn path_segment(name: &str) -> Vec<String> {
     found.map(|c| format!("may not contain '{c}'")).collect()
 }
 
+/// The [`NameRule`] of kinds without one of their own: the prefix of a generated name may well be `.`.
+pub fn name_is_path_segment(name: &str, prefix: bool) -> Vec<String> {
+    match (prefix, name) {
+        (true, "." | "..") => Vec::new(),
+        _ => path_segment(name),
+    }
+}
+
 /// A name rule: what is wrong with a name, or, where `true` is given, with the prefix of a generated one.
 pub type NameRule = fn(&str, bool) -> Vec<String>;
 

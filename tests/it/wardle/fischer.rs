@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bulward::rest::resource::{Conventions, Edge, Kind, Strategy};
-use bulward::wire::validation::names::NameRule;
+use bulward::wire::validation::names::{NameRule, name_is_path_segment};
 use serde_json::json;
 
 struct Rules;
 
 impl Strategy for Rules {
     fn name_rule(&self) -> NameRule {
-        super::any_name
+        name_is_path_segment
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bulward::rest::resource::{Conventions, Edge, Kind, Strategy};
-use bulward::wire::validation::names::NameRule;
+use bulward::wire::validation::names::{NameRule, name_is_path_segment};
 use serde_json::{Value, json};
 
 use super::v1beta1;
@@ -13,7 +13,7 @@ struct Rules;
 
 impl Strategy for Rules {
     fn name_rule(&self) -> NameRule {
-        super::any_name
+        name_is_path_segment
     }
 
     fn default(&self, object: &mut Value) {

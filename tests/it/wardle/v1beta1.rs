@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bulward::rest::resource::{Conversion, Strategy, Version};
 use bulward::wire::validation::FieldError;
-use bulward::wire::validation::names::NameRule;
+use bulward::wire::validation::names::{NameRule, name_is_path_segment};
 use serde_json::{Value, json};
 
 /// What the version has of its own.
@@ -30,7 +30,7 @@ struct Rules;
 
 impl Strategy for Rules {
     fn name_rule(&self) -> NameRule {
-        super::any_name
+        name_is_path_segment
     }
 
     // As in Go, a change is not validated.
