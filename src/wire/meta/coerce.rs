@@ -43,8 +43,7 @@ const OBJECT_META: &[Field] = &[
     (
         "managedFields",
         Shape::Structs("ManagedFieldsEntry", MANAGED_FIELDS),
-        // an empty list asks for a reset
-        true,
+        false,
     ),
 ];
 
