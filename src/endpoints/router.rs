@@ -164,6 +164,23 @@ impl Router {
         if misplaced || info.overlong || !(info.subresource.is_empty() || status) {
             return Err(Status::unknown_path());
         }
+        let collection = !namespaced || in_namespace;
+        let routed = match (request.method.as_str(), info.named_by_path) {
+            ("GET", _) | ("PUT" | "PATCH", true) => true,
+            ("DELETE", true) => !status,
+            ("POST" | "DELETE", false) => collection,
+            _ => false,
+        };
+        if !routed {
+            return Err(Status::method_not_allowed());
+        }
+        let accept = header(&request.headers, ACCEPT);
+        let streamed = request.method == Method::GET && (info.verb == "watch" || !info.named_by_path);
+        if let Some(available) = resource.stored.conventions.representations(streamed)
+            && !negotiate::names_one_of(accept, available)
+        {
+            return Err(Status::no_representation(available));
+        }
         if info.named_by_path
             && let [_, ..] = path_segment(&info.name).as_slice()
         {
@@ -173,7 +190,7 @@ impl Router {
         let kind = self.store.kind_id(&resource.stored.plural);
         let kind = kind.ok_or_else(|| Status::internal("a resource without a stored kind"))?;
         let watching = info.verb == "watch";
-        let representation = negotiate::representation(header(&request.headers, ACCEPT), watching, info.named_by_path)?;
+        let representation = negotiate::representation(accept, watching, info.named_by_path)?;
         let caller = Caller::new(request.user.clone(), &self.unfiltered_users);
         let call = Call {
             store: &self.store,
@@ -187,7 +204,6 @@ impl Router {
             representation: &representation,
             pretty: representation.pretty.unwrap_or(request.pretty),
         };
-        let collection = !namespaced || in_namespace;
         let result = match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
             (Method::GET, "list", false) => list::list(&call).await,

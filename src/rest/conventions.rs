@@ -90,6 +90,19 @@ impl Conventions {
         self.typed()
     }
 
+    /// The media types of which `Accept` has to name one before a handler is asked: Go's typed servers have routes that say
+    /// what they produce, CustomResources have none. `streamed` is for collections, which can be watched.
+    pub fn representations(self, streamed: bool) -> Option<&'static [&'static str]> {
+        const ALL: [&str; 5] = [
+            "application/json",
+            "application/yaml",
+            "application/vnd.kubernetes.protobuf",
+            "application/json;stream=watch",
+            "application/vnd.kubernetes.protobuf;stream=watch",
+        ];
+        self.typed().then_some(if streamed { &ALL } else { &ALL[..3] })
+    }
+
     /// What is said of a field that no selector may name.
     pub fn unknown_field(self, field: &str) -> String {
         match self {

@@ -8,6 +8,8 @@ use std::path::Path;
 pub(super) struct Scenario {
     /// The file's name, and the variant of it.
     pub(super) name: String,
+    /// That of its objects, also a prefix for names in no namespace.
+    pub(super) namespace: String,
     pub(super) steps: Vec<Step>,
 }
 
@@ -15,8 +17,7 @@ impl Scenario {
     /// The same without what is sent past the aggregator alone; `None` if nothing is left.
     pub(super) fn for_the_aggregator(&self) -> Option<Scenario> {
         let steps: Vec<Step> = self.steps.iter().filter(|step| !step.straight).cloned().collect();
-        let name = self.name.clone();
-        (!steps.is_empty()).then_some(Scenario { name, steps })
+        (!steps.is_empty()).then(|| Scenario { steps, ..self.clone() })
     }
 
     /// The same with `{name}` replaced everywhere, for what is known late.
@@ -31,14 +32,19 @@ impl Scenario {
         scenario
     }
 
-    /// The namespace of its objects, also a prefix for names in no namespace.
-    pub(super) fn namespace(&self) -> String {
-        namespace(&self.name)
+    /// The same in another namespace, as what was made before is still there.
+    pub(super) fn again(&self, time: usize) -> Scenario {
+        let namespace = format!("{}-again{time}", self.namespace);
+        let mut scenario = self.clone();
+        for step in &mut scenario.steps {
+            let headers = step.headers.iter_mut().map(|(_, value)| value);
+            for text in headers.chain([&mut step.path, &mut step.body]) {
+                *text = text.replace(&self.namespace, &namespace);
+            }
+        }
+        scenario.namespace = namespace;
+        scenario
     }
-}
-
-fn namespace(scenario: &str) -> String {
-    format!("diff-{scenario}")
 }
 
 /// One request.
@@ -98,13 +104,15 @@ pub(super) fn parse(file: &str, text: &str) -> Vec<Scenario> {
         let variant: String = chosen.iter().map(|(_, value)| format!("-{value}")).collect();
         let name = format!("{file}{variant}");
         let mut known = chosen.clone();
-        known.push(("ns".to_owned(), namespace(&name)));
+        let namespace = format!("diff-{name}");
+        known.push(("ns".to_owned(), namespace.clone()));
         for (key, value) in &lets {
             known.push((key.clone(), substitute(value, &known)));
         }
         let steps = bodies.iter().flat_map(|body| steps(&name, body, &known, straight));
         scenarios.push(Scenario {
             steps: steps.collect(),
+            namespace,
             name,
         });
     }
@@ -238,7 +246,7 @@ fn a_file_is_read_with_its_variants() {
     let read = parse("file", text);
     assert_eq!(read.len(), 2);
     assert_eq!(read[1].name, "file-b");
-    assert_eq!(read[1].namespace(), "diff-file-b");
+    assert_eq!(read[1].namespace, "diff-file-b");
     let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let first = Step {
         name: "file-a/first".to_owned(),

@@ -56,9 +56,14 @@ impl Entry {
         format!("{}  {}", self.request, self.place)
     }
 
+    /// Whether this difference is one of those that it lists.
+    pub(super) fn lists(&self, difference: &Difference) -> bool {
+        matches(&self.request, &difference.request) && matches(&self.place, &difference.place)
+    }
+
     /// Whether it permits this difference; if so, it was needed.
     pub(super) fn permits(&self, difference: &Difference) -> bool {
-        let permitted = matches(&self.request, &difference.request) && matches(&self.place, &difference.place);
+        let permitted = self.lists(difference);
         if permitted {
             self.met.set(self.met.get() + 1);
         }

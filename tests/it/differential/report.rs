@@ -35,6 +35,7 @@ impl<'a> Report<'a> {
                 let permits = list.iter().filter(|entry| entry.permits(difference));
                 let permitted: Vec<&str> = permits.map(|entry| entry.reason.as_str()).collect();
                 let mark = if permitted.is_empty() { "-" } else { "+" };
+                let reasons = permitted.join(" / ");
                 let Difference {
                     request,
                     place,
@@ -43,7 +44,7 @@ impl<'a> Report<'a> {
                 } = difference;
                 let _ = writeln!(
                     log,
-                    "{mark} {form}  {request}  {place}\n    theirs {theirs}\n    ours   {ours}"
+                    "{mark} {form}  {request}  {place}\n    theirs {theirs}\n    ours   {ours}\n    listed {reasons}"
                 );
                 match permitted.is_empty() {
                     true => report.unlisted.push(difference),
@@ -61,9 +62,10 @@ impl<'a> Report<'a> {
         let mut text = String::new();
         for (form, outcome) in &self.forms {
             let (requests, places, found) = (outcome.requests, outcome.places, outcome.differences.len());
+            let again = outcome.again;
             let _ = writeln!(
                 text,
-                "{form}: {requests} requests, {places} places compared, {found} differ"
+                "{form}: {requests} requests, {places} places compared, {found} differ; {again} scenarios were played again"
             );
         }
         let mut reasons: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
