@@ -156,7 +156,9 @@ pub fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
     let options = ListOptions::parse(call.query)?;
     let spec = call.store.spec(call.kind);
     let known = |field: &str| {
-        let own = field == "metadata.name" || field == "metadata.namespace" && call.resource.stored.namespaced;
+        let stored = &call.resource.stored;
+        let namespace = stored.namespaced || stored.conventions.any_kind_has_namespace_field();
+        let own = field == "metadata.name" || field == "metadata.namespace" && namespace;
         own || spec.fields.iter().any(|own| own == field)
     };
     match options.field_selector.unknown(known) {

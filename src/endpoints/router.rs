@@ -14,8 +14,9 @@ use crate::http::health::Health;
 use crate::http::pipeline::{Authorized, Route};
 use crate::http::request_info::RequestInfo;
 use crate::http::respond;
+use crate::http::upgrade::Upgrade;
 use crate::rest::caller::Caller;
-use crate::rest::resource::{Access, Registry};
+use crate::rest::resource::{Access, Registry, Resource};
 use crate::rest::store::Store;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::wire::negotiate;
@@ -181,6 +182,28 @@ impl Router {
         {
             return Err(Status::no_representation(available));
         }
+        let result = self.serve(resource, &request, upgrade).await;
+        let Some(deprecation) = &resource.deprecation else {
+            return result;
+        };
+        let routed = resource.stored.conventions.routes_patches() && request.method == Method::PATCH;
+        if routed && result.as_ref().is_err_and(|status| status.code == 415) {
+            return result;
+        }
+        let mut response = result.unwrap_or_else(|status| respond::status(&status, request.errors));
+        respond::add_first_warning(response.headers_mut(), deprecation);
+        Ok(response)
+    }
+
+    /// Answers what has a route.
+    async fn serve(
+        &self,
+        resource: &Arc<Resource>,
+        request: &Authorized,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Response<Body>, Status> {
+        let info = &request.info;
+        let status = !info.subresource.is_empty();
         if info.named_by_path
             && let [_, ..] = path_segment(&info.name).as_slice()
         {
@@ -190,7 +213,7 @@ impl Router {
         let kind = self.store.kind_id(&resource.stored.plural);
         let kind = kind.ok_or_else(|| Status::internal("a resource without a stored kind"))?;
         let watching = info.verb == "watch";
-        let representation = negotiate::representation(accept, watching, info.named_by_path)?;
+        let representation = negotiate::representation(header(&request.headers, ACCEPT), watching, info.named_by_path)?;
         let caller = Caller::new(request.user.clone(), &self.unfiltered_users);
         let call = Call {
             store: &self.store,
@@ -204,33 +227,21 @@ impl Router {
             representation: &representation,
             pretty: representation.pretty.unwrap_or(request.pretty),
         };
-        let result = match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
+        match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
             (Method::GET, "list", false) => list::list(&call).await,
             (Method::GET, "watch", _) => watch::watch(&call, &request.headers, upgrade, &request.drain).await,
-            (Method::POST, "create", false) if collection => {
-                create::create(&call, &request.headers, &request.body).await
-            }
+            (Method::POST, "create", false) => create::create(&call, &request.headers, &request.body).await,
             (Method::PUT, "update", true) => update::update(&call, &request.headers, &request.body).await,
             (Method::PATCH, "patch", true) => {
                 patch::patch(&call, &request.headers, &request.body, &request.permission).await
             }
-            (Method::DELETE, "delete", true) if !status => delete::delete(&call, &request.headers, &request.body).await,
-            (Method::DELETE, "deletecollection", false) if collection => {
+            (Method::DELETE, "delete", true) => delete::delete(&call, &request.headers, &request.body).await,
+            (Method::DELETE, "deletecollection", false) => {
                 delete_collection::delete_collection(&call, &request.headers, &request.body).await
             }
-            _ => return Err(Status::method_not_allowed()),
-        };
-        let Some(deprecation) = &resource.deprecation else {
-            return result;
-        };
-        let routed = resource.stored.conventions.routes_patches() && request.method == Method::PATCH;
-        if routed && result.as_ref().is_err_and(|status| status.code == 415) {
-            return result;
+            _ => Err(Status::method_not_allowed()),
         }
-        let mut response = result.unwrap_or_else(|status| respond::status(&status, request.errors));
-        respond::add_first_warning(response.headers_mut(), deprecation);
-        Ok(response)
     }
 }
 

@@ -71,6 +71,8 @@ impl Rows {
             "0" => json!({}),
             revision => json!({"resourceVersion": revision}),
         };
+        let null = rows.is_empty() && self.resource.stored.conventions.no_rows_are_null();
+        let rows = if null { Value::Null } else { Value::Array(rows) };
         json!({
             "apiVersion": self.representation.meta_version,
             "columnDefinitions": null,

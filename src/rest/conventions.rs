@@ -103,6 +103,18 @@ impl Conventions {
         self.typed().then_some(if streamed { &ALL } else { &ALL[..3] })
     }
 
+    /// Whether a table without rows says `null`: Go's default table of typed kinds never makes the list
+    /// (k8s.io/apiserver pkg/registry/rest/table.go), that of CustomResources does.
+    pub fn no_rows_are_null(self) -> bool {
+        self.typed()
+    }
+
+    /// Whether selectors may also name the namespace of a kind that has none; it is empty
+    /// (k8s.io/apimachinery pkg/runtime/conversion.go, `DefaultMetaV1FieldSelectorConversion`).
+    pub fn any_kind_has_namespace_field(self) -> bool {
+        self.typed()
+    }
+
     /// What is said of a field that no selector may name.
     pub fn unknown_field(self, field: &str) -> String {
         match self {

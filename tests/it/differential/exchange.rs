@@ -1,11 +1,13 @@
 //! Sends a scenario to one server.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use flate2::read::GzDecoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -152,9 +154,14 @@ fn shown(normalizer: &mut Normalizer, step: &Step, headers: &HeaderMap, body: &[
     if body.is_empty() {
         return json!("(empty)");
     }
-    if headers.contains_key("content-encoding") {
-        return json!("(compressed)");
-    }
+    let mut plain = Vec::new();
+    let body = match headers.contains_key(CONTENT_ENCODING) {
+        true => match GzDecoder::new(body).read_to_end(&mut plain) {
+            Ok(_) => &plain,
+            Err(error) => return json!(format!("(compressed, and not to be read: {error})")),
+        },
+        false => body,
+    };
     let media = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

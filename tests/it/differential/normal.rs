@@ -35,6 +35,11 @@ static IN_TEXTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "${1}a/{generated}${2}",
         ),
         ("(hash=)[0-9A-F]{128}", "${1}{hash}"),
+        // Go names definitions after packages, where we name them after groups
+        (
+            r"(^|/)io\.k8s\.sample-apiserver\.pkg\.apis\.wardle\.",
+            "${1}com.example.wardle.",
+        ),
         ("^(127\\.0\\.0\\.1)?:[0-9]+$", "{address}"),
     ];
     rules.map(|(text, with)| (pattern(text), with)).to_vec()
