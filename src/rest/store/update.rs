@@ -139,7 +139,7 @@ impl Store {
         target.resource.serve(&mut old);
         let stored = self.stored(target.kind);
         let (mut new, mut warnings) = self.wanted(target, part, options, &old, way)?;
-        compare_identity(target, options, &new, &old).map_err(|status| status.with_warnings(&warnings))?;
+        compare_identity(target, part, options, &new, &old).map_err(|status| status.with_warnings(&warnings))?;
         metadata::carry_over(&mut new, &old);
         meta::set(&mut new, "namespace", target.namespace);
         match part {
@@ -233,11 +233,19 @@ fn written(object: Arc<Object>, warnings: Vec<String>) -> Written {
     Written { object, warnings }
 }
 
-/// The resourceVersion and uid that the client gives are preconditions.
-fn compare_identity(target: &Target<'_>, options: &WriteOptions, new: &Value, old: &Value) -> Result<(), Status> {
+/// The resourceVersion and uid that the client gives are preconditions. A patch of the status says nothing of the uid: of its
+/// metadata nothing is taken (apiextensions-apiserver pkg/registry/customresource/status_strategy.go).
+fn compare_identity(
+    target: &Target<'_>,
+    part: Part,
+    options: &WriteOptions,
+    new: &Value,
+    old: &Value,
+) -> Result<(), Status> {
     let resource = target.resource.group_resource();
     let uid = meta::uid(new);
-    if !uid.is_empty() && uid != meta::uid(old) {
+    let heeded = !(options.patched && part == Part::Status);
+    if heeded && !uid.is_empty() && uid != meta::uid(old) {
         if options.patched {
             let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
             let mut errors = vec![error];

@@ -340,6 +340,12 @@ async fn status_has_entries_of_its_own_and_owns_nothing_else() {
     assert_eq!(managers(&written), ["m Apply", "m Apply status"]);
     let entries = written["metadata"]["managedFields"].as_array().unwrap();
     assert_eq!(entries[1]["fieldsV1"], json!({"f:status": {"f:phase": {}}}));
+    body["metadata"]["uid"] = json!("zzz");
+    let same = subject
+        .send(Method::PATCH, media, &path, "fieldManager=m", &body)
+        .await
+        .expect(200);
+    assert_eq!(same["metadata"], written["metadata"], "nor is another's uid");
     body["status"]["phase"] = json!("NotReady");
     let text = "conflict with \"m\" with subresource \"status\"";
     let refused = subject
