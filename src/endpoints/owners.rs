@@ -1,5 +1,7 @@
 //! Owner references that are given twice (k8s.io/apiserver pkg/endpoints/handlers/rest.go dedupOwnerReferences).
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::rest::store::Wanted;
@@ -20,12 +22,13 @@ pub fn dedup(wanted: &mut Wanted, found: Found) {
         return;
     };
     let mut kept: Vec<Value> = Vec::with_capacity(references.len());
+    let mut seen = HashSet::new();
     let mut twice = Vec::new();
     for reference in references.drain(..) {
-        if kept.contains(&reference) {
-            twice.push(reference["uid"].as_str().unwrap_or_default().to_owned());
-        } else {
+        if seen.insert(reference.clone()) {
             kept.push(reference);
+        } else {
+            twice.push(reference["uid"].as_str().unwrap_or_default().to_owned());
         }
     }
     *references = kept;

@@ -162,7 +162,9 @@ impl Router {
         let status = info.subresource == "status" && resource.status_subresource;
         // An item of a namespaced resource has a namespace, nothing of a cluster-scoped one has.
         let misplaced = in_namespace != namespaced && (!namespaced || info.named_by_path);
-        if misplaced || info.overlong || !(info.subresource.is_empty() || status) {
+        // A subresource is not watched; what streams is the whole object.
+        let watched_part = status && info.verb == "watch";
+        if misplaced || info.overlong || watched_part || !(info.subresource.is_empty() || status) {
             return Err(Status::unknown_path());
         }
         let collection = !namespaced || in_namespace;

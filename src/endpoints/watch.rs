@@ -33,6 +33,8 @@ use stream::{Start, Stream};
 
 /// How long a watch goes on when the client does not say: at least this, at most twice this.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1800);
+/// No watch is meant to last longer, and a clock cannot count for ever.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Starts a watch.
 pub async fn watch(
@@ -95,7 +97,7 @@ pub async fn watch(
         }
     };
     let timeout = match options.timeout_seconds {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()),
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()).min(LONGEST),
         _ => MIN_TIMEOUT.mul_f64(rand::rng().random_range(1.0..2.0)),
     };
     let content_type = frames.content_type();

@@ -57,7 +57,7 @@ pub fn carry_over(new: &mut Value, old: &Value) {
 /// Counts the generation up.
 pub fn next_generation(object: &mut Value) {
     let generation = meta::generation(object);
-    meta::set(object, "generation", generation + 1);
+    meta::set(object, "generation", generation.saturating_add(1));
 }
 
 /// Keeps finalizers under `bulward.io` as they are stored, whatever the write says (V15).
@@ -115,8 +115,8 @@ pub fn deletion_finalizers(
         finalizers.push(FINALIZER_FOREGROUND.to_owned());
     }
     // the same ones stay in their order
-    let same = |one: &&str| finalizers.iter().any(|other| other == one);
-    if finalizers.len() == present.len() && present.iter().all(same) {
+    let wanted: HashSet<&str> = finalizers.iter().map(String::as_str).collect();
+    if finalizers.len() == present.len() && present.iter().all(|one| wanted.contains(one)) {
         return present.into_iter().map(str::to_owned).collect();
     }
     finalizers

@@ -14,7 +14,7 @@ use super::status::Status;
 use super::validation::FieldError;
 
 /// How deep JSON may nest; Go allows 10000.
-const DEPTH_LIMIT: usize = 100;
+pub(super) const DEPTH_LIMIT: usize = 100;
 /// As much of a body as a message quotes, in bytes.
 const QUOTE_LIMIT: usize = 4096;
 

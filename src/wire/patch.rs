@@ -5,15 +5,15 @@
 
 use serde_json::{Map, Value};
 
-use super::body;
+use super::body::{self, DEPTH_LIMIT};
 use super::json;
 
 /// The most operations in one JSON Patch.
 pub const OPERATIONS: usize = 10_000;
 /// How much all copies of one patch may add, in bytes of JSON.
 const COPIED: usize = 3 << 20;
-/// How many list items all operations of one patch may shift: a second's work, and far more than anybody needs.
-const SHIFTED: usize = 50_000_000;
+/// How many values all operations of one patch may put somewhere or shift: far more than anybody needs.
+const MOVED: usize = 5_000_000;
 
 /// A decoded JSON Patch.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ struct Operation {
 #[derive(Default)]
 struct Spent {
     copied: usize,
-    shifted: usize,
+    moved: usize,
 }
 
 /// Why an operation is not possible; clients are not told.
@@ -191,7 +191,7 @@ impl Operation {
         match op {
             "add" => add(object, path?, value(), spent),
             "remove" => remove(object, path?, spent).map(drop),
-            "replace" => replace(object, path?, value()),
+            "replace" => replace(object, path?, value(), spent),
             "move" => {
                 let moved = remove(object, from()?, spent)?;
                 add(object, path?, moved, spent)
@@ -301,6 +301,7 @@ fn index(key: &str, length: usize) -> Result<usize, Refusal> {
 }
 
 fn add(object: &mut Value, path: &str, value: Value, spent: &mut Spent) -> Result<(), Refusal> {
+    fits_at(path, &value, spent)?;
     let (container, key) = container(object, path)?;
     match container {
         Value::Object(members) => drop(members.insert(key, value)),
@@ -328,7 +329,8 @@ fn remove(object: &mut Value, path: &str, spent: &mut Spent) -> Result<Value, Re
     }
 }
 
-fn replace(object: &mut Value, path: &str, value: Value) -> Result<(), Refusal> {
+fn replace(object: &mut Value, path: &str, value: Value, spent: &mut Spent) -> Result<(), Refusal> {
+    fits_at(path, &value, spent)?;
     if path.is_empty() {
         if !value.is_object() && !value.is_array() {
             return Err("the whole is replaced by neither an object nor a list".to_owned());
@@ -349,11 +351,29 @@ fn replace(object: &mut Value, path: &str, value: Value) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// Whether the object is not deeper than a body may be with `value` at `path`: operations can pile up what no body carries.
+fn fits_at(path: &str, value: &Value, spent: &mut Spent) -> Result<(), Refusal> {
+    let steps = path.bytes().filter(|byte| *byte == b'/').count();
+    let left = DEPTH_LIMIT.checked_sub(steps).ok_or("a path that is too deep")?;
+    fits(value, left, spent)
+}
+
+fn fits(value: &Value, left: usize, spent: &mut Spent) -> Result<(), Refusal> {
+    spent.shift(1)?;
+    let mut below = |value: &Value| fits(value, left.saturating_sub(1), spent);
+    match value {
+        Value::Array(_) | Value::Object(_) if left == 0 => Err(format!("an object that is deeper than {DEPTH_LIMIT}")),
+        Value::Array(items) => items.iter().try_for_each(below),
+        Value::Object(members) => members.values().try_for_each(&mut below),
+        _ => Ok(()),
+    }
+}
+
 impl Spent {
-    fn shift(&mut self, items: usize) -> Result<(), Refusal> {
-        self.shifted += items;
-        if self.shifted > SHIFTED {
-            return Err(format!("more than {SHIFTED} list items are shifted"));
+    fn shift(&mut self, values: usize) -> Result<(), Refusal> {
+        self.moved += values;
+        if self.moved > MOVED {
+            return Err(format!("more than {MOVED} values are moved"));
         }
         Ok(())
     }

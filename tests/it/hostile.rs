@@ -203,6 +203,12 @@ async fn large_nonsense_is_refused_in_few_words() {
     let shifts: Vec<Value> = (0..2_000)
         .map(|_| json!({"op": "add", "path": "/spec/owners/0", "value": {}}))
         .collect();
+    let record: Vec<Value> = (0..10_000)
+        .map(|number| {
+            json!({"manager": format!("m{number}"), "operation": "Update", "apiVersion": "storage.bulward.io/v1alpha1",
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:owners": {}}}})
+        })
+        .collect();
     let copies: Vec<Value> = (0..40)
         .map(|_| json!({"op": "copy", "from": "/spec", "path": "/spec/x"}))
         .collect();
@@ -234,6 +240,11 @@ async fn large_nonsense_is_refused_in_few_words() {
             Method::PUT,
             json_type,
             object(json!({"metadata": {"labels": labels, "annotations": labels}})),
+        ),
+        (
+            Method::PUT,
+            json_type,
+            object(json!({"metadata": {"labels": labels, "managedFields": record}})),
         ),
         (
             Method::PUT,

@@ -45,14 +45,20 @@ pub struct Updater<'a> {
 }
 
 /// What a write changes, as each form shows it.
-struct Changes<'a>(Vec<(&'a Form, Comparison)>);
+struct Changes<'a>(Vec<Change<'a>>);
+
+/// What a write changes in one form; made once, however many entries the record has.
+struct Change<'a> {
+    form: &'a Form,
+    /// What has another value than before.
+    set: Set,
+    /// The same, and what is gone.
+    touched: Set,
+}
 
 impl Changes<'_> {
-    fn of(&self, form: &Form) -> Option<&Comparison> {
-        self.0
-            .iter()
-            .find(|(own, _)| std::ptr::eq(*own, form))
-            .map(|(_, found)| found)
+    fn of(&self, form: &Form) -> Option<&Change<'_>> {
+        self.0.iter().find(|change| std::ptr::eq(change.form, form))
     }
 }
 
@@ -66,11 +72,13 @@ impl<'a> Updater<'a> {
         let changes = self.changes(live, new, managed)?;
         managed.edit(|owned| {
             let seen = self.seen(&changes, owned)?;
-            let taken = seen.modified.union(&seen.added).union(&seen.removed);
-            Some(owned.fields.difference(&taken))
+            Some(owned.fields.difference(&seen.touched))
         });
-        let seen = changes.of(self.form);
-        Ok(seen.map(|seen| seen.modified.union(&seen.added)).unwrap_or_default())
+        let own = changes
+            .0
+            .into_iter()
+            .find(|change| std::ptr::eq(change.form, self.form));
+        Ok(own.map(|change| change.set).unwrap_or_default())
     }
 
     /// The object after an apply, or `None` if nothing in it changes.
@@ -103,7 +111,7 @@ impl<'a> Updater<'a> {
         let others = managed.iter().filter(|owned| owned.writer != writer);
         let conflicts = others.map(|owned| {
             let seen = self.seen(&changes, owned);
-            let taken = seen.map(|seen| owned.fields.intersection(&seen.modified.union(&seen.added)));
+            let taken = seen.map(|seen| owned.fields.intersection(&seen.set));
             Conflict {
                 writer: owned.writer.clone(),
                 fields: taken.unwrap_or_default(),
@@ -115,8 +123,7 @@ impl<'a> Updater<'a> {
         }
         managed.edit(|owned| {
             let seen = self.seen(&changes, owned).filter(|_| owned.writer != writer)?;
-            let lost = seen.modified.union(&seen.added).union(&seen.removed);
-            Some(owned.fields.difference(&lost))
+            Some(owned.fields.difference(&seen.touched))
         });
         Ok((!scalar::equal(live, &new)).then_some(new))
     }
@@ -140,14 +147,17 @@ impl<'a> Updater<'a> {
                 let convert = |value| self.versions.convert(value, self.form, form);
                 let found = Comparison::of(form.shape(), &convert(live), &convert(new));
                 let found = found.map_err(|why| format!("failed to compare objects: {why}"))?;
-                changes.0.push((form, found.without(self.reset)));
+                let found = found.without(self.reset);
+                let set = found.modified.union(&found.added);
+                let touched = set.union(&found.removed);
+                changes.0.push(Change { form, set, touched });
             }
         }
         Ok(changes)
     }
 
     /// The changes in the form of an entry.
-    fn seen<'c>(&self, changes: &'c Changes<'_>, owned: &Owned) -> Option<&'c Comparison> {
+    fn seen<'c>(&self, changes: &'c Changes<'_>, owned: &Owned) -> Option<&'c Change<'c>> {
         changes.of(self.versions.form(&owned.api_version)?)
     }
 
@@ -180,10 +190,11 @@ impl<'a> Updater<'a> {
                 let own = self.versions.form(&owned.api_version);
                 own.is_some_and(|own| std::ptr::eq(own, form))
             });
-            let owned = owned.fold(Set::default(), |all, owned| all.union(&owned.fields));
+            let mut all = Set::default();
+            owned.for_each(|owned| all.extend(&owned.fields));
             (whole, pruned) = (self.convert(whole, at, form), self.convert(pruned, at, form));
             at = form;
-            let kept = named(form, &field_set(form.shape(), &pruned)).union(&named(form, &owned));
+            let kept = named(form, &field_set(form.shape(), &pruned)).union(&named(form, &all));
             let whole_set = named(form, &field_set(form.shape(), &whole));
             pruned = without(form, &whole, &whole_set.difference(&kept));
         }

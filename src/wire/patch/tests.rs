@@ -161,3 +161,24 @@ proptest! {
         patched(object, &json!(operations));
     }
 }
+
+#[test]
+fn operations_cannot_pile_up_what_no_body_carries() {
+    let nest = |levels: usize| (0..levels).fold(json!({}), |value, _| json!({"x": value}));
+    let inner = "/x".repeat(60);
+    let mut tower = Vec::new();
+    for round in 0..4 {
+        let (from, to) = if round % 2 == 0 { ("/a", "/b") } else { ("/b", "/a") };
+        tower.push(json!({"op": "add", "path": to, "value": nest(60)}));
+        tower.push(json!({"op": "move", "from": from, "path": format!("{to}{inner}/y")}));
+    }
+    assert_eq!(patched(json!({"a": {}}), &json!(tower)), None);
+    let deepen = |path: &str, levels| json!([{"op": "add", "path": path, "value": nest(levels)}]);
+    assert!(patched(json!({"a": nest(40)}), &deepen(&format!("/a{}/y", "/x".repeat(40)), 50)).is_some());
+    assert_eq!(
+        patched(json!({"a": nest(60)}), &deepen(&format!("/a{}/y", "/x".repeat(60)), 50)),
+        None
+    );
+    let replace = json!([{"op": "replace", "path": format!("/a{}/x", "/x".repeat(59)), "value": nest(50)}]);
+    assert_eq!(patched(json!({"a": nest(60)}), &replace), None);
+}
