@@ -76,7 +76,7 @@ pub(crate) async fn run<C: Send + 'static, W: Work<C>>(
             deadline: Some(started + time),
         },
     });
-    let before = server.processor();
+    let before = server.used();
     let tasks = clients.drain(..).map(|mut client| {
         let (turns, work) = (turns.clone(), work.clone());
         tokio::spawn(async move {
@@ -97,15 +97,20 @@ pub(crate) async fn run<C: Send + 'static, W: Work<C>>(
         took.extend(own);
     }
     let elapsed = started.elapsed();
-    let processor = server.processor() - before;
+    let processor = server.since(&before);
     took.sort_unstable();
     let count = took.len().max(1);
-    let at = |percent: usize| took.get((count - 1) * percent / 100).copied().unwrap_or_default();
     Sample {
         rate: took.len() as f64 / elapsed.as_secs_f64(),
-        p50: at(50),
-        p99: at(99),
+        p50: at(&took, 50),
+        p99: at(&took, 99),
         processor: processor / u32::try_from(count).unwrap_or(u32::MAX),
         count: took.len(),
     }
+}
+
+/// So many percent of these times, which are sorted, are at most this long.
+pub(crate) fn at(sorted: &[Duration], percent: usize) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get(last * percent / 100).copied().unwrap_or_default()
 }

@@ -1,16 +1,17 @@
 //! What the kernel says of processes and of the machine.
 
+use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
-
-/// Ticks of a second in /proc/<pid>/stat; Linux has 100 everywhere.
-const TICKS: u32 = 100;
 
 /// A process of this run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watched {
     pid: u32,
 }
+
+/// What a process has used at a moment, by thread.
+pub(crate) struct Used(HashMap<u32, u64>);
 
 impl Watched {
     /// The one whose command line holds `argument`, such as a port that only this run gave away.
@@ -34,14 +35,42 @@ impl Watched {
         kibibytes.expect("VmRSS is a number") * 1024
     }
 
-    /// Processor time that it has used, in user and kernel mode.
-    pub(crate) fn processor(self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).expect("the process runs");
-        // The name in parentheses may hold anything; utime and stime are the 14th and 15th field of all.
-        let after = stat.rsplit_once(')').map(|(_, rest)| rest).expect("a name");
-        let ticks = after.split_whitespace().skip(11).take(2);
-        let ticks: u32 = ticks.filter_map(|field| field.parse::<u32>().ok()).sum();
-        Duration::from_secs(1) * ticks / TICKS
+    /// The processor time used until now, in nanoseconds and not in the ticks of /proc/<pid>/stat.
+    pub(crate) fn used(self) -> Used {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).expect("the process runs");
+        let spent = |entry: fs::DirEntry| {
+            let thread = entry.file_name().to_str()?.parse().ok()?;
+            // Absent once the thread has ended.
+            let text = fs::read_to_string(entry.path().join("schedstat")).ok()?;
+            let nanoseconds = text.split_whitespace().next()?.parse().ok()?;
+            Some((thread, nanoseconds))
+        };
+        Used(tasks.flatten().filter_map(spent).collect())
+    }
+
+    /// The processor time used since, in user and kernel mode; what a thread used that has ended meanwhile is lost.
+    pub(crate) fn since(self, before: &Used) -> Duration {
+        let now = self.used();
+        let spent = now.0.iter().map(|(thread, now)| {
+            let before = before.0.get(thread).copied().unwrap_or_default();
+            now.saturating_sub(before)
+        });
+        Duration::from_nanos(spent.sum())
+    }
+
+    /// The value of a flag that it was started with as `--name=value`.
+    pub(crate) fn flag(self, name: &str) -> String {
+        let start = format!("--{name}=");
+        let line = self.command_line();
+        let value = line.iter().find_map(|argument| argument.strip_prefix(&start));
+        value.unwrap_or_else(|| panic!("no {start} in {line:?}")).to_owned()
+    }
+
+    /// The program and its arguments.
+    pub(crate) fn command_line(self) -> Vec<String> {
+        let line = fs::read(format!("/proc/{}/cmdline", self.pid)).expect("the process runs");
+        let parts = line.split(|byte| *byte == 0).filter(|part| !part.is_empty());
+        parts.map(|part| String::from_utf8_lossy(part).into_owned()).collect()
     }
 }
 

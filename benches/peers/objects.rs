@@ -7,8 +7,13 @@ use serde_json::{Value, json};
 pub(crate) const OWNER: (&str, &str) = ("owner", "system:masters");
 /// Who sees ten objects; allowed by RBAC, so that reviews are made, and kept, as for anybody.
 pub(crate) const TEN: (&str, &str) = ("ten", "team-ten");
+/// Who is granted objects while watching.
+pub(crate) const GUEST: &str = "guest";
 /// A name as long as that, for the objects that `ten` does not see.
 const OTHER: &str = "few";
+
+/// The group of the CustomResources.
+pub(crate) const CUSTOM_GROUP: &str = "apiserver.example.io";
 
 /// The name of an object; all are equally long.
 pub(crate) fn name(number: usize) -> String {
@@ -16,7 +21,7 @@ pub(crate) fn name(number: usize) -> String {
 }
 
 /// Whether `ten` sees the object: ten of all.
-fn is_tens(number: usize, objects: usize) -> bool {
+pub(crate) fn is_tens(number: usize, objects: usize) -> bool {
     number.is_multiple_of(objects.div_ceil(10))
 }
 
@@ -34,16 +39,44 @@ fn metadata(name: &str, padding: usize) -> Value {
 
 /// An Organization with two owners.
 pub(crate) fn organization(number: usize, objects: usize, padding: usize) -> Bytes {
+    let name = name(number);
+    shared_organization(&name, &name, &[second(number, objects).to_owned()], padding)
+}
+
+/// An Organization with these owners beside [`OWNER`].
+pub(crate) fn shared_organization(name: &str, display_name: &str, others: &[String], padding: usize) -> Bytes {
     let owner = |name: &str| json!({"kind": "User", "name": name});
+    let others = others.iter().map(|name| owner(name));
+    let owners: Vec<Value> = std::iter::once(owner(OWNER.0)).chain(others).collect();
     let object = json!({
         "apiVersion": "apiserver.bulward.io/v1alpha1",
         "kind": "Organization",
-        "metadata": metadata(&name(number), padding),
+        "metadata": metadata(name, padding),
         "spec": {
-            "metadata": {"displayName": name(number), "description": "An object of the benchmark."},
-            "owners": [owner(OWNER.0), owner(second(number, objects))],
+            "metadata": {"displayName": display_name, "description": "An object of the benchmark."},
+            "owners": owners,
         },
     });
+    Bytes::from(object.to_string())
+}
+
+/// What is merged into an Organization so that `user` sees it, too.
+pub(crate) fn ownership(user: &str) -> String {
+    let owner = |name: &str| json!({"kind": "User", "name": name});
+    json!({"spec": {"owners": [owner(OWNER.0), owner(user)]}}).to_string()
+}
+
+/// What is merged into an object so that a selector of `user`'s objects finds it.
+pub(crate) fn label(user: &str) -> String {
+    json!({"metadata": {"labels": {"owner": user}}}).to_string()
+}
+
+/// The same Organization as a CustomResource, labelled as flunders are.
+pub(crate) fn custom(number: usize, objects: usize, padding: usize) -> Bytes {
+    let organization = organization(number, objects, padding);
+    let mut object: Value = serde_json::from_slice(&organization).expect("JSON");
+    object["apiVersion"] = json!(format!("{CUSTOM_GROUP}/v1alpha1"));
+    object["metadata"]["labels"]["owner"] = json!(second(number, objects));
     Bytes::from(object.to_string())
 }
 

@@ -15,8 +15,12 @@ pub(crate) struct Peer {
     pub(crate) process: Watched,
     /// The path of the collection.
     pub(crate) collection: &'static str,
-    /// The query with which `ten` gets ten objects.
+    /// What a query needs so that `ten` gets ten objects.
     pub(crate) tens: &'static str,
+    /// What a query needs so that the guest gets what was granted.
+    pub(crate) guests: &'static str,
+    /// What is merged into an object to grant it to a user.
+    pub(crate) grant: fn(&str) -> String,
     /// Makes an object: its number, of how many, and the length of its padding.
     pub(crate) object: fn(usize, usize, usize) -> Bytes,
     /// The padding with which objects are as long as wanted.
@@ -77,6 +81,6 @@ impl Peer {
 
     /// The path and query that give `ten` ten objects.
     pub(crate) fn tens_path(&self) -> String {
-        format!("{}{}", self.collection, self.tens)
+        format!("{}?{}", self.collection, self.tens.trim_start_matches('&'))
     }
 }

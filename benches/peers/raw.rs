@@ -1,7 +1,7 @@
 //! What etcd itself can do: the transaction of a create, by as many clients.
 
 use bytes::Bytes;
-use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, GetOptions, Txn, TxnOp};
 
 /// A client with a connection of its own.
 pub(crate) struct Raw {
@@ -24,5 +24,27 @@ impl Raw {
             .and_then([TxnOp::put(key.clone(), value, None)])
             .or_else([TxnOp::get(key, None)]);
         self.client.txn(txn).await.expect("etcd answers").succeeded()
+    }
+
+    /// Writes a key.
+    pub(crate) async fn put(&mut self, key: String, value: Bytes) {
+        self.client.put(key, value, None).await.expect("etcd answers");
+    }
+
+    /// Writes all of them in one transaction.
+    pub(crate) async fn put_all(&mut self, entries: impl Iterator<Item = (String, Bytes)>) {
+        let puts: Vec<TxnOp> = entries.map(|(key, value)| TxnOp::put(key, value, None)).collect();
+        let txn = Txn::new().and_then(puts);
+        self.client.txn(txn).await.expect("etcd answers");
+    }
+
+    /// The one key below `prefix` that ends with `name`, and its value.
+    pub(crate) async fn find(&mut self, prefix: &str, name: &str) -> (String, Vec<u8>) {
+        let options = GetOptions::new().with_prefix();
+        let answer = self.client.get(prefix, Some(options)).await.expect("etcd answers");
+        let found = answer.kvs().iter().find(|pair| pair.key().ends_with(name.as_bytes()));
+        let found = found.unwrap_or_else(|| panic!("nothing below {prefix} ends with {name}"));
+        let key = String::from_utf8(found.key().to_vec()).expect("keys are text");
+        (key, found.value().to_vec())
     }
 }

@@ -8,9 +8,11 @@ use http::StatusCode;
 
 use crate::client::{Ask, Connection};
 use crate::load::{self, Sample, Until};
+use crate::machine::Watched;
 use crate::objects::{OWNER, TEN};
 use crate::peer::Peer;
 use crate::raw::Raw;
+use crate::seed::Pattern;
 use crate::settings::Settings;
 use crate::stage::Stage;
 
@@ -19,21 +21,22 @@ const WARM_UP: usize = 320;
 
 /// Everything that was measured.
 pub(crate) struct Results {
-    pub(crate) create: Pair,
+    /// Empty where the objects were written straight into etcd.
+    pub(crate) create: Rounds,
     pub(crate) raw: Vec<Sample>,
-    pub(crate) reads: Vec<(Read, Pair)>,
-    /// Resident memory of ours, theirs and etcd, in bytes, at each moment.
-    pub(crate) memory: Vec<(&'static str, [u64; 3])>,
+    pub(crate) reads: Vec<(Read, Rounds)>,
+    /// Resident memory of each server and of etcd, in bytes, at each moment.
+    pub(crate) memory: Vec<(&'static str, Vec<u64>)>,
 }
 
-/// The rounds of one work: ours, theirs.
-pub(crate) type Pair = [Vec<Sample>; 2];
+/// The rounds of one work on each server, ours first.
+pub(crate) type Rounds = Vec<Vec<Sample>>;
 
 /// A read that is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Read {
     pub(crate) name: &'static str,
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// How many clients; 0 for as many as the settings say.
     pub(crate) clients: usize,
     pub(crate) target: Target,
@@ -50,8 +53,9 @@ pub(crate) enum Target {
     None,
 }
 
+/// What is read.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Get,
     Tens,
     All,
@@ -99,10 +103,11 @@ struct RawCreates {
     value: Bytes,
 }
 
-struct Reads {
-    peer: Arc<Peer>,
-    kind: Kind,
-    objects: usize,
+/// Reads of a server, with its own connections.
+pub(crate) struct Reads {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) kind: Kind,
+    pub(crate) objects: usize,
 }
 
 impl load::Work<Connection> for Creates {
@@ -134,30 +139,40 @@ impl load::Work<Connection> for Reads {
     }
 }
 
-/// Measures everything.
+/// Makes the objects and measures what is done with them.
 pub(crate) async fn run(stage: &Stage, settings: &Settings) -> Results {
     warm_up(stage, settings).await;
-    let mut memory = vec![("before the load", resident(stage))];
-    let (create, raw) = creates(stage, settings).await;
-    memory.push(("with all objects", resident(stage)));
+    let mut results = Results {
+        create: Vec::new(),
+        raw: Vec::new(),
+        reads: Vec::new(),
+        memory: vec![("before the load", resident(stage))],
+    };
+    if settings.wants("create") {
+        (results.create, results.raw) = creates(stage, settings).await;
+    } else {
+        for peer in stage.peers() {
+            let etcd = stage.etcd.endpoint();
+            let pattern = Pattern::learn(&peer, &etcd).await;
+            let prefix = peer.process.flag("etcd-prefix");
+            pattern.sow(&etcd, &prefix, settings.objects).await;
+        }
+    }
+    results.memory.push(("with all objects", resident(stage)));
     for peer in stage.peers() {
         peer.check(settings.objects).await;
     }
-    let mut reads = Vec::new();
     for read in READS.into_iter().filter(|read| settings.wants(read.name)) {
-        reads.push((read, measure(stage, settings, read).await));
+        results.reads.push((read, measure(stage, settings, read).await));
     }
-    memory.push(("after the reads", resident(stage)));
-    Results {
-        create,
-        raw,
-        reads,
-        memory,
-    }
+    results.memory.push(("after the reads", resident(stage)));
+    results
 }
 
-fn resident(stage: &Stage) -> [u64; 3] {
-    [&stage.ours.process, &stage.theirs.process, &stage.etcd_process].map(|process| process.resident())
+fn resident(stage: &Stage) -> Vec<u64> {
+    let peers = stage.peers();
+    let processes = peers.iter().map(|peer| peer.process).chain([stage.etcd_process]);
+    processes.map(Watched::resident).collect()
 }
 
 async fn warm_up(stage: &Stage, settings: &Settings) {
@@ -175,22 +190,23 @@ async fn warm_up(stage: &Stage, settings: &Settings) {
     }
 }
 
-/// Creates all objects, a part in every round.
-async fn creates(stage: &Stage, settings: &Settings) -> (Pair, Vec<Sample>) {
-    let (mut pair, mut raw_samples) = (Pair::default(), Vec::new());
+/// Creates all objects, in small parts: on each server in turn, beside the bare transactions.
+async fn creates(stage: &Stage, settings: &Settings) -> (Rounds, Vec<Sample>) {
+    let peers = stage.peers();
+    let (mut rounds, mut raw_samples) = (vec![Vec::new(); peers.len()], Vec::new());
     let mut raw = Raw::connections(&stage.etcd.endpoint(), settings.clients).await;
-    // About as long as what both servers store: without resourceVersion, apiVersion and kind.
+    // About as long as what the servers store: without resourceVersion, apiVersion and kind.
     let raw_work = Arc::new(RawCreates {
         value: Bytes::from(vec![b'x'; settings.bytes - settings.bytes.min(100)]),
     });
     let mut clients = Vec::new();
-    for peer in stage.peers() {
+    for peer in &peers {
         clients.push(peer.connector.connections(settings.clients, OWNER.0, OWNER.1).await);
     }
-    for round in 0..settings.rounds {
-        let part = |round| settings.objects * round / settings.rounds;
+    for round in 0..settings.parts {
+        let part = |round| settings.objects * round / settings.parts;
         let numbers = part(round)..part(round + 1);
-        for (index, peer) in stage.peers().into_iter().enumerate() {
+        for (index, peer) in peers.iter().enumerate() {
             let work = Arc::new(Creates {
                 peer: peer.clone(),
                 objects: settings.objects,
@@ -198,17 +214,18 @@ async fn creates(stage: &Stage, settings: &Settings) -> (Pair, Vec<Sample>) {
             let until = Until::Done(numbers.clone());
             let sample = load::run(&mut clients[index], until, peer.process, &work).await;
             note("create", round, peer.name, &sample);
-            pair[index].push(sample);
+            rounds[index].push(sample);
         }
         let sample = load::run(&mut raw, Until::Done(numbers), stage.etcd_process, &raw_work).await;
         note("create", round, "etcd alone", &sample);
         raw_samples.push(sample);
     }
-    (pair, raw_samples)
+    (rounds, raw_samples)
 }
 
-async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Pair {
-    let mut pair = Pair::default();
+async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Rounds {
+    let peers = stage.peers();
+    let mut rounds = vec![Vec::new(); peers.len()];
     let (user, group) = match read.kind {
         Kind::Tens => TEN,
         Kind::Get | Kind::All => OWNER,
@@ -219,7 +236,7 @@ async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Pair {
         read.clients
     };
     let mut clients = Vec::new();
-    for peer in stage.peers() {
+    for peer in &peers {
         clients.push(peer.connector.connections(count, user, group).await);
     }
     // The round before the first one is thrown away.
@@ -229,7 +246,7 @@ async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Pair {
         } else {
             settings.read
         };
-        for (index, peer) in stage.peers().into_iter().enumerate() {
+        for (index, peer) in peers.iter().enumerate() {
             let work = Arc::new(Reads {
                 peer: peer.clone(),
                 kind: read.kind,
@@ -243,15 +260,15 @@ async fn measure(stage: &Stage, settings: &Settings, read: Read) -> Pair {
                     peer.name,
                     &sample,
                 );
-                pair[index].push(sample);
+                rounds[index].push(sample);
             }
         }
     }
-    pair
+    rounds
 }
 
 /// Progress, for those who wait.
-fn note(work: &str, round: usize, name: &str, sample: &Sample) {
+pub(crate) fn note(work: &str, round: usize, name: &str, sample: &Sample) {
     eprintln!(
         "{work}, round {}: {name}: {} requests, {:.0}/s, p50 {:?}, p99 {:?}, processor {:?} each",
         round + 1,

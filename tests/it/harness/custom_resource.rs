@@ -60,7 +60,8 @@ pub(crate) async fn published(plane: &ControlPlane, resource: &str) {
     }
 }
 
-fn definition(kind: &Kind, ours: &str, theirs: &str) -> Value {
+/// The definition that makes `kind` of the view `ours` a CustomResource in the group `theirs`.
+pub(crate) fn definition(kind: &Kind, ours: &str, theirs: &str) -> Value {
     let mut schema = kind.schema.clone();
     schema["description"] = json!(kind.description);
     let scope = if kind.namespaced { "Namespaced" } else { "Cluster" };

@@ -76,7 +76,10 @@ impl Etcd {
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}")])
             .args(["--log-level", "warn"]);
-        if !self.durable {
+        if self.durable {
+            // The largest that etcd recommends; a million objects take more than the default of 2 GiB.
+            command.arg("--quota-backend-bytes=8589934592");
+        } else {
             // SIGKILL loses nothing that was handed to the kernel; only the machine's power could.
             command.arg("--unsafe-no-fsync");
         }
