@@ -36,17 +36,11 @@ pub(super) fn rows(found: &Found, settings: &Settings) -> Vec<Row> {
             let bytes: Vec<u64> = growth.memory.iter().map(|memory| memory[at]).collect();
             rows.push(memory(&format!("resident memory, {objects} objects: {moment}"), &bytes));
         }
-        let parts: [(_, fn(&Started) -> Duration); 2] = [
-            ("`/readyz` is 200", |started| started.ready),
-            ("and the first LIST of all is read", |started| started.listed),
-        ];
-        for (what, part) in parts {
-            rows.push(start(
-                &format!("start with {objects} objects: {what}"),
-                &growth.starts,
-                part,
-            ));
-        }
+        let name = format!("start with {objects} objects: ");
+        let ready = format!("{name}`/readyz` is 200");
+        rows.push(start(&ready, &growth.starts, |started| started.ready));
+        let listed = format!("{name}and the first LIST of all is read");
+        rows.push(start(&listed, &growth.starts, |started| started.listed));
     }
     rows
 }
