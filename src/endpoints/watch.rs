@@ -23,10 +23,14 @@ use crate::http::body::{Body, BoxError};
 use crate::http::respond;
 use crate::http::upgrade::Upgrade;
 use crate::http::websocket::{self, Opcode};
+use crate::rest::caller::{Caller, Target};
 use crate::rest::store::read::Freshness;
-use crate::watchcache::Interest;
+use crate::watchcache::watchers::Place;
+use crate::watchcache::{Interest, Object, Subscription};
 use crate::wire::negotiate::Format;
+use crate::wire::options::ListOptions;
 use crate::wire::status::Status;
+use crate::wire::user::UserInfo;
 
 use frames::Frames;
 use stream::{Start, Stream};
@@ -73,40 +77,48 @@ pub async fn watch(
         }
         return Err(status);
     }
-    let interest = if target.filtered() {
-        Interest::Subjects(call.kind, call.caller.subjects.clone())
-    } else {
-        Interest::Kind(call.kind)
+    let interest = Interest {
+        kind: call.kind,
+        subjects: target.filtered().then(|| call.caller.subjects.clone()),
+        place: place(&target, &options),
     };
-    let subscription = call
-        .store
-        .cache()
-        .subscribe(interest)
-        .map_err(crate::rest::store::stale)?;
-    let start = subscription.start.clone();
+    let subscribed = call.store.cache().subscribe(interest);
+    let (subscription, snapshot) = subscribed.map_err(crate::rest::store::stale)?;
     let start = if initial {
-        Start::Initial(call.store.select(&target, &options, &start))
+        let objects = call.store.select(&target, &options, &snapshot);
+        let told = |object: Arc<Object>| {
+            let role = frames
+                .tell_roles()
+                .then(|| call.store.role(&target, &object, &snapshot));
+            (object, role.flatten())
+        };
+        Start::Initial(objects.into_iter().map(told).collect(), snapshot.revision)
     } else {
-        let revision = revision.unwrap_or(start.revision);
-        match start.log().since(revision) {
-            Some(entries) => Start::Replay(revision, entries.cloned().collect()),
-            None => {
-                let status = Status::too_old(revision, start.log().floor());
-                return Ok(respond(frames.content_type(), once(frames.error(&status))));
-            }
+        let revision = revision.unwrap_or(snapshot.revision);
+        if snapshot.log().since(revision).is_none() {
+            let status = Status::too_old(revision, snapshot.log().floor());
+            return Ok(respond(frames.content_type(), once(frames.error(&status))));
         }
+        Start::After(revision, snapshot.revision)
     };
     let timeout = match options.timeout_seconds {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()).min(LONGEST),
         _ => MIN_TIMEOUT.mul_f64(rand::rng().random_range(1.0..2.0)),
     };
     let content_type = frames.content_type();
-    let stream = Stream::new(call, options, frames, subscription, start, timeout);
-    let events = futures::stream::unfold((stream, drain.clone()), |(mut stream, drain)| async move {
-        let next = drain.run_until_cancelled(stream.next()).await.flatten()?;
-        Some((next, (stream, drain)))
-    });
+    let drain_begins = drain.clone().cancelled_owned();
+    let events = Stream::new(call, options, frames, subscription, start, timeout, drain_begins);
     Ok(respond(content_type, events.boxed()))
+}
+
+/// The smallest place that all events are from.
+fn place(target: &Target<'_>, options: &ListOptions) -> Place {
+    let everywhere = target.resource.stored.namespaced && target.namespace.is_empty();
+    match options.field_selector.exact_name() {
+        Some(name) if !everywhere => Place::Object(target.key_of(name)),
+        _ if target.namespace.is_empty() => Place::All,
+        _ => Place::Namespace(target.namespace.into()),
+    }
 }
 
 fn once(event: Bytes) -> BoxStream<'static, Bytes> {
@@ -143,18 +155,32 @@ fn streaming(content_type: http::HeaderValue, stream: BoxStream<'static, Bytes>)
 }
 
 /// What a running watch keeps of the request.
-#[derive(Clone)]
 struct Owned {
     store: Arc<crate::rest::Store>,
     resource: Arc<crate::rest::resource::Resource>,
     kind: crate::visibility::KindId,
-    caller: Arc<crate::rest::Caller>,
+    caller: Caller,
     namespace: Box<str>,
 }
 
 impl Owned {
-    fn target(&self) -> crate::rest::Target<'_> {
-        crate::rest::Target {
+    fn new(call: &Call<'_>, subscription: &Subscription) -> Self {
+        Self {
+            store: call.store.clone(),
+            resource: call.resource.clone(),
+            kind: call.kind,
+            // Who it is has been decided; what remains is what they see.
+            caller: Caller {
+                user: UserInfo::default(),
+                subjects: subscription.subjects(),
+                unfiltered: call.caller.unfiltered,
+            },
+            namespace: call.namespace.into(),
+        }
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target {
             resource: &self.resource,
             kind: self.kind,
             caller: &self.caller,

@@ -58,7 +58,18 @@ impl Audience {
         self.through.keys().for_each(&mut each);
     }
 
-    pub(super) fn includes(&self, subject: &SubjectKey) -> bool {
+    /// How many subjects see the object; those that do so for two reasons count twice.
+    pub fn len(&self) -> usize {
+        self.facts.owners.len() + self.facts.members.len() + self.through.len()
+    }
+
+    /// Whether nobody sees it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a subject sees the object.
+    pub fn includes(&self, subject: &SubjectKey) -> bool {
         self.facts.contains(subject) || self.through.contains_key(subject)
     }
 }

@@ -62,13 +62,14 @@ struct Probe {
 impl Cache {
     /// An empty cache; [`super::reflector::run`] fills it.
     pub fn new(specs: Vec<KindSpec>, storage: Arc<dyn Storage>, bounds: Bounds) -> Arc<Self> {
+        let empty = Arc::new(Snapshot::empty(&specs, 0));
         Arc::new(Self {
-            current: ArcSwap::from_pointee(Snapshot::empty(&specs, 0)),
+            watchers: Arc::new(Mutex::new(Watchers::new(empty.clone()))),
+            current: ArcSwap::new(empty),
             specs: specs.into(),
             storage,
             bounds,
             ready: AtomicBool::new(false),
-            watchers: Arc::default(),
             revision: watch::Sender::new(0),
             progress: Mutex::new(None),
             probe: Arc::default(),
@@ -136,17 +137,16 @@ impl Cache {
         }
     }
 
-    /// Registers a watcher; its offers begin right after the snapshot that comes with it.
+    /// Registers a watcher; its offers begin right after the snapshot that comes with it, which may be a moment newer than
+    /// [`Cache::any`].
     ///
     /// # Errors
     /// [`Stale::Initializing`] before the first load.
-    pub fn subscribe(&self, interest: Interest) -> Result<Subscription, Stale> {
+    pub fn subscribe(&self, interest: Interest) -> Result<(Subscription, Arc<Snapshot>), Stale> {
         if !self.is_ready() {
             return Err(Stale::Initializing);
         }
-        Ok(Watchers::subscribe(&self.watchers, interest, || {
-            self.current.load_full()
-        }))
+        Ok(Watchers::subscribe(&self.watchers, interest))
     }
 
     /// Number of registered watchers.
@@ -174,24 +174,23 @@ impl Cache {
 
     /// Replaces everything after a (re)load; watchers that were there have missed something.
     pub(super) fn reset(&self, snapshot: Snapshot) {
-        let revision = snapshot.revision;
-        let mut watchers = self.watchers.lock();
-        watchers.gap();
-        self.current.store(Arc::new(snapshot));
-        drop(watchers);
+        let snapshot = Arc::new(snapshot);
+        Watchers::gap(&self.watchers, &snapshot);
+        self.show(snapshot);
         self.ready.store(true, Ordering::Release);
-        self.revision.send_replace(revision);
     }
 
-    /// Publishes the next snapshot: whoever subscribes sees either the offer or the snapshot with its effect.
+    /// Publishes the next snapshot: whoever subscribes sees either the offer or the snapshot with its effect, and whoever
+    /// finds the snapshot here has been offered everything up to it.
     pub(super) fn publish(&self, snapshot: Snapshot, entry: Option<&Arc<Entry>>) {
+        let snapshot = Arc::new(snapshot);
+        Watchers::offer(&self.watchers, &snapshot, entry);
+        self.show(snapshot);
+    }
+
+    fn show(&self, snapshot: Arc<Snapshot>) {
         let revision = snapshot.revision;
-        let mut watchers = self.watchers.lock();
-        if let Some(entry) = entry {
-            watchers.offer(entry, snapshot.log().floor());
-        }
-        self.current.store(Arc::new(snapshot));
-        drop(watchers);
+        self.current.store(snapshot);
         self.revision.send_replace(revision);
     }
 

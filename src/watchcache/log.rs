@@ -91,6 +91,11 @@ impl Entry {
             weight,
         }
     }
+
+    /// Bytes of object versions that it holds, roughly.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
 }
 
 // === impl Log ===

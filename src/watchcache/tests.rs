@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::log::Bounds;
-use super::watchers::Offer;
-use super::{Cache, Interest, KindSpec, reflector};
+use super::watchers::{Offer, Place};
+use super::{Cache, Interest, KindSpec, Subscription, reflector};
 use crate::storage::memory::Memory;
 use crate::storage::{Revision, Storage};
 use crate::visibility::{Facts, KindId};
@@ -66,8 +66,14 @@ impl Fixture {
         created.expect("the name is free")
     }
 
-    fn interest(user: &str) -> Interest {
-        Interest::Subjects(THINGS, vec![SubjectKey::user(user)].into())
+    /// Watches what a user sees.
+    fn subscribe(&self, user: &str) -> Subscription {
+        let interest = Interest {
+            kind: THINGS,
+            subjects: Some(vec![SubjectKey::user(user)].into()),
+            place: Place::All,
+        };
+        self.cache.subscribe(interest).expect("ready").0
     }
 }
 
@@ -85,19 +91,19 @@ async fn v02_a_fresh_snapshot_holds_what_was_committed_before() {
 #[tokio::test]
 async fn offers_go_to_those_who_see_the_object_alone() {
     let fixture = Fixture::start(Bounds::default()).await;
-    let mut alice = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
-    let mut bob = fixture.cache.subscribe(Fixture::interest("bob")).expect("ready");
+    let mut alice = fixture.subscribe("alice");
+    let mut bob = fixture.subscribe("bob");
     let first = fixture.create("a", "alice").await;
     let second = fixture.create("b", "bob").await;
-    let Some(Offer::Entry(entry)) = alice.offers.recv().await else {
+    let Some(Offer::Entry(entry)) = alice.next().await else {
         panic!("alice is told")
     };
     assert_eq!(entry.revision, first);
-    let Some(Offer::Entry(entry)) = bob.offers.recv().await else {
+    let Some(Offer::Entry(entry)) = bob.next().await else {
         panic!("bob is told")
     };
     assert_eq!(entry.revision, second, "bob hears of his own first");
-    assert!(alice.offers.is_empty());
+    assert!(alice.is_empty());
     drop((alice, bob));
     assert_eq!(fixture.cache.watchers(), 0, "a dropped watcher leaves nothing behind");
 }
@@ -105,20 +111,17 @@ async fn offers_go_to_those_who_see_the_object_alone() {
 #[tokio::test]
 async fn a_watcher_that_does_not_read_is_cut_off_alone() {
     let fixture = Fixture::start(Bounds::default()).await;
-    let mut slow = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
-    let mut quick = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let mut slow = fixture.subscribe("alice");
+    let mut quick = fixture.subscribe("alice");
     let mut heard = 0;
     for number in 0..1_200 {
         fixture.create(&format!("t{number}"), "alice").await;
-        assert!(matches!(quick.offers.recv().await, Some(Offer::Entry(_))));
+        assert!(matches!(quick.next().await, Some(Offer::Entry(_))));
         heard += 1;
     }
     assert_eq!(heard, 1_200);
-    let mut waiting = 0;
-    while slow.offers.recv().await.is_some() {
-        waiting += 1;
-    }
-    assert_eq!(waiting, 1_000, "a full queue ends the watch");
+    assert!(slow.next().await.is_none(), "a full queue ends the watch");
+    assert_eq!(fixture.cache.watchers(), 1, "and is forgotten");
 }
 
 #[tokio::test]
@@ -128,13 +131,13 @@ async fn a_watcher_holds_no_history_that_the_log_has_forgotten() {
         ..Bounds::default()
     };
     let fixture = Fixture::start(bounds).await;
-    let mut slow = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let mut slow = fixture.subscribe("alice");
     for number in 0..40 {
         fixture.create(&format!("t{number}"), "alice").await;
     }
     fixture.cache.fresh().await.expect("the storage answers");
     let mut waiting = 0;
-    while slow.offers.recv().await.is_some() {
+    while slow.next().await.is_some() {
         waiting += 1;
     }
     assert!(
@@ -175,11 +178,11 @@ async fn history_that_was_compacted_away_is_a_gap() {
     let fixture = Fixture::start(Bounds::default()).await;
     fixture.create("a", "alice").await;
     fixture.cache.fresh().await.expect("the storage answers");
-    let mut watcher = fixture.cache.subscribe(Fixture::interest("alice")).expect("ready");
+    let mut watcher = fixture.subscribe("alice");
     let current = fixture.cache.current();
     fixture.cache.reset((*current).clone());
-    assert!(matches!(watcher.offers.recv().await, Some(Offer::Gap)));
-    assert!(watcher.offers.recv().await.is_none());
+    assert!(matches!(watcher.next().await, Some(Offer::Gap)));
+    assert!(watcher.next().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -56,6 +56,11 @@ impl Frames {
         })
     }
 
+    /// Whether events say how the caller is related to an object.
+    pub(super) fn tell_roles(&self) -> bool {
+        self.rows.is_some()
+    }
+
     pub(super) fn content_type(&self) -> HeaderValue {
         match self.representation.format {
             Format::Protobuf => HeaderValue::from_static("application/vnd.kubernetes.protobuf;stream=watch"),

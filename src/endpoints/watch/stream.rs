@@ -1,12 +1,15 @@
 //! A running watch: what is left to replay, what is offered, and what the clock says.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use rand::RngExt;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::frames::{Frames, Kind};
 use super::{Call, Owned};
@@ -19,6 +22,8 @@ use crate::wire::status::Status;
 
 /// Initial events are sent in pieces of about this many bytes.
 const PIECE: usize = 64 << 10;
+/// So many entries of the log are held at a time while it is played forward.
+const REPLAY: usize = 256;
 /// How often a bookmark is sent, give or take a quarter.
 const BOOKMARK: Duration = Duration::from_secs(60);
 /// How long before the end the last bookmark is sent.
@@ -26,26 +31,34 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Where a watch begins.
 pub(super) enum Start {
-    /// With everything that exists for the caller.
-    Initial(Vec<Arc<Object>>),
-    /// After this revision, with what has happened since.
-    Replay(Revision, VecDeque<Arc<Entry>>),
+    /// With everything that exists for the caller at a revision, and the caller's roles if they are told.
+    Initial(Vec<(Arc<Object>, Option<Role>)>, Revision),
+    /// After the first revision, with what the log has up to the second one, after which the offers begin.
+    After(Revision, Revision),
 }
 
-/// A running watch. Dropping it frees everything it held.
+/// What is to be sent before anything that is offered.
+enum Before {
+    Initial(VecDeque<(Arc<Object>, Option<Role>)>),
+    /// Entries up to a revision, of which the first ones have been taken from the log.
+    Replay(VecDeque<Arc<Entry>>, Revision),
+}
+
+/// A running watch. It holds no snapshot: an idle one must not keep alive what has changed since it began. Dropping it
+/// frees everything it held.
 pub(super) struct Stream {
     own: Owned,
     options: ListOptions,
     frames: Frames,
     subscription: Subscription,
-    initial: VecDeque<Arc<Object>>,
-    /// Whether the end of the initial events has not been announced yet.
-    announce: bool,
-    replay: VecDeque<Arc<Entry>>,
+    before: Option<Box<Before>>,
     /// Everything up to here has been sent.
     seen: Revision,
     end: Instant,
     bookmark: Option<Instant>,
+    /// Goes off at the end, or when a bookmark is due.
+    timer: Pin<Box<Sleep>>,
+    drain: Pin<Box<WaitForCancellationFutureOwned>>,
     over: bool,
 }
 
@@ -57,99 +70,96 @@ impl Stream {
         subscription: Subscription,
         start: Start,
         timeout: Duration,
+        drain: WaitForCancellationFutureOwned,
     ) -> Self {
         let now = Instant::now();
         let end = now + timeout;
-        let (initial, replay, seen, announce) = match start {
-            Start::Initial(objects) => (objects.into(), VecDeque::new(), subscription.start.revision, true),
-            Start::Replay(revision, entries) => (VecDeque::new(), entries, revision, false),
+        let (before, seen) = match start {
+            Start::Initial(objects, revision) => (Before::Initial(objects.into()), revision),
+            Start::After(revision, offered) => (Before::Replay(VecDeque::new(), offered), revision),
         };
-        let own = Owned {
-            store: call.store.clone(),
-            resource: call.resource.clone(),
-            kind: call.kind,
-            caller: Arc::new(call.caller.clone()),
-            namespace: call.namespace.into(),
-        };
+        // A watch of seconds needs no farewell: it has hardly begun.
+        let bookmark = (options.allow_watch_bookmarks && now + FAREWELL < end).then(|| next_bookmark(now, end));
         Self {
-            own,
-            // A watch of seconds needs no farewell: it has hardly begun.
-            bookmark: (options.allow_watch_bookmarks && now + FAREWELL < end).then(|| next_bookmark(now, end)),
+            own: Owned::new(call, &subscription),
+            bookmark,
             options,
             frames,
             subscription,
-            initial,
-            announce,
-            replay,
+            before: Some(Box::new(before)),
             seen,
             end,
+            timer: Box::pin(sleep_until(bookmark.unwrap_or(end))),
+            drain: Box::pin(drain),
             over: false,
         }
     }
 
-    /// The next bytes to send; `None` at the end.
-    pub(super) async fn next(&mut self) -> Option<Bytes> {
-        while !self.over {
-            if let Some(piece) = self.initial_piece() {
-                return Some(piece);
-            }
-            if let Some(entry) = self.replay.pop_front() {
-                if let Some(bytes) = self.events(&entry) {
-                    return Some(bytes);
-                }
-                continue;
-            }
-            let offer = tokio::select! {
-                biased;
-                offer = self.subscription.offers.recv() => offer,
-                () = sleep_until(self.end) => return None,
-                () = sleep_until(self.bookmark.unwrap_or(self.end)), if self.bookmark.is_some() => {
-                    if let Some(bytes) = self.regular_bookmark() {
-                        return Some(bytes);
-                    }
-                    continue;
-                }
-            };
-            match offer {
-                Some(Offer::Entry(entry)) => {
-                    if let Some(bytes) = self.events(&entry) {
-                        return Some(bytes);
+    /// What has to be sent before the offers; `None` when all of it has been.
+    fn beginning(&mut self) -> Option<Bytes> {
+        loop {
+            match self.before.as_deref_mut()? {
+                Before::Initial(_) => {
+                    if let Some(piece) = self.initial_piece() {
+                        return Some(piece);
                     }
                 }
-                Some(Offer::Gap) => {
-                    self.over = true;
-                    let status = Status::too_old(self.seen, self.subscription.start.revision.max(self.seen + 1));
-                    return Some(self.frames.error(&status));
+                Before::Replay(entries, until) => {
+                    if let Some(entry) = entries.pop_front() {
+                        if let Some(bytes) = self.events(&entry) {
+                            return Some(bytes);
+                        }
+                    } else if self.seen >= *until {
+                        self.before = None;
+                    } else if let Some(error) = self.refill() {
+                        return Some(error);
+                    }
                 }
-                // Too slow: the stream ends, the client resumes from what it has.
-                None => return None,
             }
+        }
+    }
+
+    /// Takes the next entries from the log; an error event when they are gone.
+    fn refill(&mut self) -> Option<Bytes> {
+        let snapshot = self.subscription.published();
+        let next = snapshot.log().since(self.seen);
+        let (Some(next), Some(Before::Replay(entries, until))) = (next, self.before.as_deref_mut()) else {
+            return Some(self.gap());
+        };
+        let until = *until;
+        entries.extend(next.take_while(|entry| entry.revision <= until).take(REPLAY).cloned());
+        if entries.is_empty() {
+            self.before = None;
         }
         None
     }
 
     /// Initial events, and the bookmark that ends them.
     fn initial_piece(&mut self) -> Option<Bytes> {
-        if !self.announce {
+        let Some(Before::Initial(objects)) = self.before.as_deref_mut() else {
             return None;
-        }
+        };
         let mut out = Vec::new();
         while out.len() < PIECE
-            && let Some(object) = self.initial.pop_front()
+            && let Some((object, role)) = objects.pop_front()
         {
-            let role = self
-                .own
-                .store
-                .role(&self.own.target(), &object, &self.subscription.start);
             self.frames.event(Kind::Added, &object, object.revision, role, &mut out);
         }
-        if self.initial.is_empty() {
-            self.announce = false;
+        if objects.is_empty() {
+            self.before = None;
             if self.options.allow_watch_bookmarks {
                 self.frames.bookmark(self.seen, true, &mut out);
             }
         }
         (!out.is_empty()).then(|| out.into())
+    }
+
+    /// Ends the watch: what comes next is not known any more.
+    fn gap(&mut self) -> Bytes {
+        self.over = true;
+        let oldest = self.subscription.published().log().floor();
+        self.frames
+            .error(&Status::too_old(self.seen, oldest.max(self.seen + 1)))
     }
 
     /// What a revision means to this watch.
@@ -215,13 +225,52 @@ impl Stream {
         self.bookmark = (Instant::now() + FAREWELL < self.end).then(|| next_bookmark(Instant::now(), self.end));
         // The revision is read before the queue: what is offered later is newer.
         let reached = self.own.store.cache().any().ok()?.revision;
-        if !self.subscription.offers.is_empty() || reached < self.seen {
+        if !self.subscription.is_empty() || reached < self.seen {
             return None;
         }
         self.seen = reached;
         let mut out = Vec::new();
         self.frames.bookmark(reached, false, &mut out);
         Some(out.into())
+    }
+}
+
+impl futures::Stream for Stream {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let own = &mut *self;
+        own.over |= own.drain.as_mut().poll(context).is_ready();
+        if own.over {
+            return Poll::Ready(None);
+        }
+        if let Some(bytes) = own.beginning() {
+            return Poll::Ready(Some(bytes));
+        }
+        loop {
+            let bytes = match own.subscription.poll_next(context) {
+                Poll::Ready(Some(Offer::Entry(entry))) => own.events(&entry),
+                Poll::Ready(Some(Offer::Gap)) => Some(own.gap()),
+                // Too slow: the stream ends, the client resumes from what it has.
+                Poll::Ready(None) => {
+                    own.over = true;
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {
+                    ready!(own.timer.as_mut().poll(context));
+                    if Instant::now() >= own.end {
+                        own.over = true;
+                        return Poll::Ready(None);
+                    }
+                    let bytes = own.regular_bookmark();
+                    own.timer.as_mut().reset(own.bookmark.unwrap_or(own.end));
+                    bytes
+                }
+            };
+            if bytes.is_some() {
+                return Poll::Ready(bytes);
+            }
+        }
     }
 }
 
