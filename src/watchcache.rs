@@ -5,6 +5,7 @@
 //! index names, and publishes the snapshot. Readers load the newest snapshot and never block the writer.
 
 pub mod cache;
+pub mod encoded;
 pub mod log;
 pub mod object;
 pub mod reflector;

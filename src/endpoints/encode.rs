@@ -10,15 +10,18 @@ use crate::http::respond::{self, Manner};
 use crate::visibility::Role;
 use crate::watchcache::{Object, Revision};
 use crate::wire::json as go_json;
-use crate::wire::meta;
-use crate::wire::negotiate::{Representation, Shape};
+use crate::wire::negotiate::{Format, Representation, Shape};
+use crate::wire::protobuf;
 use crate::wire::status::Status;
+
+/// The kind of metadata alone.
+pub const PARTIAL: &str = "PartialObjectMetadata";
 
 /// An object with what a table says about the caller.
 pub struct Shown<'a> {
     /// The object.
     pub object: &'a Object,
-    /// The caller's role; `None` in unfiltered views.
+    /// The caller's role; `None` in unfiltered views, and where nobody asks for a table.
     pub role: Option<Role>,
 }
 
@@ -49,19 +52,19 @@ pub fn one(call: &Call<'_>, code: StatusCode, shown: &Shown<'_>) -> Result<Respo
     let representation = call.representation;
     let mut out = Vec::with_capacity(1024);
     match representation.shape {
-        // A dry run stores nothing, and what is not stored has no version.
-        Shape::Object if shown.object.revision == 0 => {
-            let mut value = call.resource.complete(shown.object.value());
-            call.resource.serve(&mut value);
-            meta::set(&mut value, "resourceVersion", "");
-            go_json::append(&mut out, &value);
-        }
         Shape::Object => call.view().write(shown.object, &mut out),
-        Shape::Partial => go_json::append(&mut out, &partial(representation, &shown.object.value())),
+        Shape::Partial if representation.format == Format::Protobuf && shown.object.revision != 0 => {
+            protobuf::envelope(representation.meta_version, PARTIAL, shown.object.protobuf(), &mut out);
+            return Ok(respond::bytes(code, respond::PROTOBUF, out));
+        }
+        Shape::Partial => write_partial(representation, shown.object, shown.object.revision, &mut out),
         Shape::Table => {
-            let rows = Rows::new(call)?;
-            let value = rows.table(&shown.object.revision.to_string(), [shown]);
-            go_json::append(&mut out, &value);
+            let metadata = match shown.object.revision {
+                // made by a dry run, and not stored
+                0 => json!({}),
+                revision => json!({"resourceVersion": revision.to_string()}),
+            };
+            Rows::new(call)?.write(&metadata, true, [(shown, shown.object.revision)], &mut out);
         }
         Shape::PartialList => return Err(representation.mismatch(&call.resource.stored.kind, false)),
     }
@@ -92,22 +95,34 @@ pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>
             go_json::append(&mut out, &metadata);
             out.push(b'}');
         }
+        Shape::PartialList if representation.format == Format::Protobuf => {
+            let items = shown.iter().map(|shown| shown.object.protobuf());
+            let list = protobuf::metadata_list(&metadata, items);
+            protobuf::envelope(
+                representation.meta_version,
+                "PartialObjectMetadataList",
+                &list,
+                &mut out,
+            );
+            return Ok(respond::bytes(StatusCode::OK, respond::PROTOBUF, out));
+        }
         Shape::PartialList => {
-            let items = shown.iter().map(|shown| partial(representation, &shown.object.value()));
-            let items: Vec<Value> = items.collect();
-            let list = json!({
-                "apiVersion": representation.meta_version,
-                "items": items,
-                "kind": "PartialObjectMetadataList",
-                "metadata": metadata,
-            });
-            go_json::append(&mut out, &list);
+            out.extend_from_slice(b"{\"apiVersion\":");
+            go_json::append(&mut out, representation.meta_version);
+            out.extend_from_slice(b",\"items\":[");
+            for (index, shown) in shown.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write_partial(representation, shown.object, shown.object.revision, &mut out);
+            }
+            out.extend_from_slice(b"],\"kind\":\"PartialObjectMetadataList\",\"metadata\":");
+            go_json::append(&mut out, &metadata);
+            out.push(b'}');
         }
         Shape::Table => {
-            let rows = Rows::new(call)?;
-            let mut value = rows.table(&revision.to_string(), shown);
-            value["metadata"] = metadata;
-            go_json::append(&mut out, &value);
+            let shown = shown.iter().map(|shown| (shown, shown.object.revision));
+            Rows::new(call)?.write(&metadata, true, shown, &mut out);
         }
         Shape::Partial => return Err(representation.mismatch("unstructured.Unstructured", true)),
     }
@@ -119,11 +134,23 @@ pub fn status(call: &Call<'_>, status: &Status) -> Response<Body> {
     finish(call, StatusCode::OK, go_json::to_vec(&status.to_value()))
 }
 
-/// Metadata alone.
+/// Appends the metadata alone, cut from what is stored, with this resourceVersion.
+pub fn write_partial(representation: &Representation, object: &Object, revision: Revision, out: &mut Vec<u8>) {
+    if object.revision == 0 {
+        return go_json::append(out, &partial(representation, &object.value()));
+    }
+    let head = match representation.meta_version {
+        "meta.k8s.io/v1" => br#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","#.as_slice(),
+        version => &format!(r#"{{"apiVersion":"{version}","kind":"{PARTIAL}","#).into_bytes(),
+    };
+    object.write_metadata_at(head, revision, out);
+}
+
+/// The metadata of an object that is not stored.
 pub fn partial(representation: &Representation, object: &Value) -> Value {
     json!({
         "apiVersion": representation.meta_version,
-        "kind": "PartialObjectMetadata",
+        "kind": PARTIAL,
         "metadata": object["metadata"],
     })
 }

@@ -11,6 +11,7 @@ use crate::rest::Target;
 use crate::rest::paging::Position;
 use crate::rest::store::read::Freshness;
 use crate::watchcache::{Object, Revision, Snapshot};
+use crate::wire::negotiate::Shape;
 use crate::wire::options::{ListOptions, VersionMatch};
 use crate::wire::status::Status;
 
@@ -170,11 +171,15 @@ pub fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
     }
 }
 
-/// The objects with what a table says about the caller.
+/// The objects with what a table, and nothing else, says about the caller.
 pub fn shown<'a>(call: &Call<'_>, objects: &'a [Arc<Object>], snapshot: &Snapshot) -> Vec<Shown<'a>> {
     let target = call.target();
+    let role = |object: &Object| match call.representation.shape {
+        Shape::Table => call.store.role(&target, object, snapshot),
+        _ => None,
+    };
     let shown = objects.iter().map(|object| Shown {
-        role: call.store.role(&target, object, snapshot),
+        role: role(object),
         object,
     });
     shown.collect()

@@ -30,17 +30,15 @@ impl View {
 
     /// Appends an object.
     pub fn write(&self, object: &Object, out: &mut Vec<u8>) {
-        match self.resource.version {
-            None => object.write(&self.head, out),
-            Some(_) => self.convert(object, object.revision, true, out),
-        }
+        self.write_at(object, object.revision, out);
     }
 
-    /// Appends an object with another resourceVersion.
+    /// Appends an object with another resourceVersion; what a dry run made was not stored and has none.
     pub fn write_at(&self, object: &Object, revision: Revision, out: &mut Vec<u8>) {
         match self.resource.version {
-            None => object.write_at(&self.head, revision, out),
-            Some(_) => self.convert(object, revision, true, out),
+            None if revision == object.revision && revision != 0 => object.write(&self.head, out),
+            None if revision != 0 => object.write_at(&self.head, revision, out),
+            _ => self.convert(object, revision, true, out),
         }
     }
 
@@ -57,7 +55,11 @@ impl View {
     fn convert(&self, object: &Object, revision: Revision, named: bool, out: &mut Vec<u8>) {
         let mut value = object.value();
         self.resource.serve(&mut value);
-        meta::set(&mut value, "resourceVersion", revision.to_string());
+        let version = match revision {
+            0 => String::new(),
+            revision => revision.to_string(),
+        };
+        meta::set(&mut value, "resourceVersion", version);
         if named {
             value = self.resource.complete(value);
         }

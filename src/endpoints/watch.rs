@@ -4,6 +4,7 @@
 //! the connection: a client that reads slowly slows its own watch alone, and is cut off when its queue overflows.
 
 mod frames;
+mod piece;
 mod stream;
 
 use std::sync::Arc;
@@ -87,10 +88,11 @@ pub async fn watch(
     let start = if initial {
         let objects = call.store.select(&target, &options, &snapshot);
         let told = |object: Arc<Object>| {
-            let role = frames
-                .tell_roles()
-                .then(|| call.store.role(&target, &object, &snapshot));
-            (object, role.flatten())
+            let role = match frames.form() {
+                Some(_) => None,
+                None => call.store.role(&target, &object, &snapshot),
+            };
+            (object, role)
         };
         Start::Initial(objects.into_iter().map(told).collect(), snapshot.revision)
     } else {

@@ -252,9 +252,8 @@ impl Store {
         Ok(Arc::new(object))
     }
 
-    fn complete(&self, target: &Target<'_>, revision: Revision, value: &Value) -> Result<Arc<Object>, Status> {
-        let object = Object::from_value(self.spec(target.kind), target.key(), revision, value);
-        object.map(Arc::new).map_err(Status::internal)
+    fn complete(&self, target: &Target<'_>, revision: Revision, value: &Value) -> Result<Object, Status> {
+        Object::from_value(self.spec(target.kind), target.key(), revision, value).map_err(Status::internal)
     }
 }
 
@@ -281,22 +280,6 @@ fn storage_key(target: &Target<'_>) -> String {
 /// What is not stored: `apiVersion` and `kind`, which differ by view, and the resourceVersion, which the storage itself
 /// knows.
 const UNSTORED: [&str; 3] = ["apiVersion", "kind", "resourceVersion"];
-
-/// The bytes that are stored.
-fn stored_bytes(object: &Value) -> Vec<u8> {
-    crate::wire::json::to_vec(&stored_form(object))
-}
-
-/// The object that [`stored_bytes`] writes.
-fn stored_form(object: &Value) -> Value {
-    let mut object = object.clone();
-    if let Some(members) = object.as_object_mut() {
-        members.remove("apiVersion");
-        members.remove("kind");
-    }
-    crate::wire::meta::metadata_mut(&mut object).remove("resourceVersion");
-    object
-}
 
 /// Says why a read cannot be answered.
 pub fn stale(error: Stale) -> Status {

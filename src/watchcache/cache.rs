@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::log::{Bounds, Entry};
@@ -49,14 +51,16 @@ pub struct Cache {
     revision: watch::Sender<Revision>,
     /// Asks the running storage watch for progress.
     progress: Mutex<Option<mpsc::Sender<()>>>,
-    probe: Arc<Mutex<Probe>>,
+    probe: Mutex<Probe>,
 }
 
-/// Askers that share the next question for the newest revision.
+/// A question to the storage that several askers wait for; whoever of them is there drives it.
+type Question = Shared<BoxFuture<'static, Result<Revision, Error>>>;
+
+/// The newest question, and whether it has been put to the storage: until then it answers everybody who comes.
 #[derive(Default)]
 struct Probe {
-    waiting: Vec<oneshot::Sender<Result<Revision, Error>>>,
-    running: bool,
+    last: Option<(Question, Arc<AtomicBool>)>,
 }
 
 impl Cache {
@@ -72,7 +76,7 @@ impl Cache {
             ready: AtomicBool::new(false),
             revision: watch::Sender::new(0),
             progress: Mutex::new(None),
-            probe: Arc::default(),
+            probe: Mutex::default(),
         })
     }
 
@@ -154,22 +158,23 @@ impl Cache {
         self.watchers.lock().len()
     }
 
-    /// The storage's newest revision. Everybody who asks while a question is under way shares the next one.
+    /// The storage's newest revision. Everybody who asks while a question is under way shares the next one. The asker drives
+    /// the question itself: no task has to be woken in between.
     async fn newest_revision(&self) -> Result<Revision, Error> {
-        let (sender, answer) = oneshot::channel();
-        let idle = {
+        let question = {
             let mut probe = self.probe.lock();
-            probe.waiting.push(sender);
-            !std::mem::replace(&mut probe.running, true)
+            match &probe.last {
+                Some((question, put)) if !put.load(Ordering::SeqCst) => question.clone(),
+                _ => {
+                    let put = Arc::new(AtomicBool::new(false));
+                    let before = probe.last.take().map(|(question, _)| question);
+                    let question = ask(self.storage.clone(), before, put.clone()).boxed().shared();
+                    probe.last = Some((question.clone(), put));
+                    question
+                }
+            }
         };
-        if idle {
-            tokio::spawn(ask(self.probe.clone(), self.storage.clone()));
-        }
-        answer.await.unwrap_or_else(|_| {
-            Err(Error::Unavailable(
-                "the question for the newest revision was dropped".to_owned(),
-            ))
-        })
+        question.await
     }
 
     /// Replaces everything after a (re)load; watchers that were there have missed something.
@@ -203,19 +208,12 @@ impl Cache {
     }
 }
 
-async fn ask(probe: Arc<Mutex<Probe>>, storage: Arc<dyn Storage>) {
-    loop {
-        let waiting = {
-            let mut probe = probe.lock();
-            if probe.waiting.is_empty() {
-                probe.running = false;
-                return;
-            }
-            std::mem::take(&mut probe.waiting)
-        };
-        let answer = storage.current_revision().await;
-        for asker in waiting {
-            let _ = asker.send(answer.clone());
-        }
+/// Asks as soon as the question `before` is answered.
+async fn ask(storage: Arc<dyn Storage>, before: Option<Question>, put: Arc<AtomicBool>) -> Result<Revision, Error> {
+    if let Some(before) = before {
+        // What came of it is told to those who asked it.
+        let _ = before.await;
     }
+    put.store(true, Ordering::SeqCst);
+    storage.current_revision().await
 }

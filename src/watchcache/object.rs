@@ -1,7 +1,7 @@
 //! A stored object, ready to be sent: its bytes completed once, its metadata parsed once.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::KindSpec;
 use crate::storage::Revision;
 use crate::visibility::{Facts, Key, split};
 use crate::wire::json;
-use crate::wire::meta;
+use crate::wire::{meta, protobuf};
 
 /// One version of one object. Immutable; shared by the snapshot, the log and every response.
 #[derive(Debug)]
@@ -31,6 +31,21 @@ pub struct Object {
     body: Bytes,
     /// Where the digits of resourceVersion stand in `body`.
     revision_at: Range<usize>,
+    /// Where `metadata` ends in `body`.
+    metadata_end: usize,
+    /// The cells of a table's row, once somebody has asked for a table.
+    row: OnceLock<Box<Row>>,
+    /// The metadata as protobuf, once somebody has asked for it.
+    protobuf: OnceLock<Box<[u8]>>,
+}
+
+/// What a table says of one version of an object, whoever asks.
+#[derive(Debug)]
+pub struct Row {
+    /// The cells as JSON, in the order of the kind's columns; empty where a cell is made anew for each answer.
+    pub cells: Box<[Box<[u8]>]>,
+    /// `metadata.creationTimestamp`.
+    pub created: Box<str>,
 }
 
 impl Object {
@@ -50,7 +65,7 @@ impl Object {
     pub fn from_value(spec: &KindSpec, key: Key, revision: Revision, value: &Value) -> Result<Self, String> {
         let object = value.as_object().ok_or("not an object")?;
         let metadata = object.get("metadata").and_then(Value::as_object).ok_or("no metadata")?;
-        let (body, revision_at) = complete(object, metadata, revision);
+        let (body, revision_at, metadata_end) = complete(object, metadata, revision);
         let text = |value: Option<&Value>| Box::from(value.and_then(Value::as_str).unwrap_or_default());
         let labels = metadata.get("labels").and_then(Value::as_object).into_iter().flatten();
         let fields = spec.fields.iter().map(|path| text(lookup(value, path)));
@@ -63,9 +78,43 @@ impl Object {
             fields: fields.collect(),
             body,
             revision_at,
+            metadata_end,
+            row: OnceLock::new(),
+            protobuf: OnceLock::new(),
             key,
             revision,
         })
+    }
+
+    /// What is stored of the object: everything but its resourceVersion, which the storage itself knows.
+    pub fn stored(&self) -> Vec<u8> {
+        const BEFORE: usize = r#""resourceVersion":""#.len();
+        let (mut start, mut end) = (self.revision_at.start - BEFORE, self.revision_at.end + 1);
+        // One of the commas around it goes, too.
+        match self.body[start - 1] {
+            b',' => start -= 1,
+            _ if self.body[end] == b',' => end += 1,
+            _ => {}
+        }
+        let mut out = Vec::with_capacity(self.body.len());
+        out.push(b'{');
+        out.extend_from_slice(&self.body[..start]);
+        out.extend_from_slice(&self.body[end..]);
+        out
+    }
+
+    /// The object as the transaction of `revision` has stored it.
+    pub fn at(mut self, revision: Revision) -> Self {
+        let mut body = Vec::with_capacity(self.body.len() + 20);
+        self.write_at(b"", revision, &mut body);
+        let longer = body.len() - self.body.len();
+        self.metadata_end += longer;
+        self.revision_at.end += longer;
+        self.revision = revision;
+        self.body = body.into();
+        self.row = OnceLock::new();
+        self.protobuf = OnceLock::new();
+        self
     }
 
     /// The object's name.
@@ -110,6 +159,30 @@ impl Object {
         out.extend_from_slice(&self.body[self.revision_at.end..]);
     }
 
+    /// Appends `metadata` alone behind a head (`{"apiVersion":…,"kind":…,`), with this resourceVersion.
+    pub fn write_metadata_at(&self, head: &[u8], revision: Revision, out: &mut Vec<u8>) {
+        out.extend_from_slice(head);
+        if revision == self.revision {
+            out.extend_from_slice(&self.body[..self.metadata_end]);
+        } else {
+            out.extend_from_slice(&self.body[..self.revision_at.start]);
+            out.extend_from_slice(revision.to_string().as_bytes());
+            out.extend_from_slice(&self.body[self.revision_at.end..self.metadata_end]);
+        }
+        out.push(b'}');
+    }
+
+    /// The row of a table; made once from the object.
+    pub fn row(&self, make: impl FnOnce(&Value) -> Row) -> &Row {
+        self.row.get_or_init(|| Box::new(make(&self.value())))
+    }
+
+    /// The metadata alone as protobuf; encoded once.
+    pub fn protobuf(&self) -> &[u8] {
+        self.protobuf
+            .get_or_init(|| protobuf::metadata_only(&self.value()).into())
+    }
+
     /// Length of what [`Object::write`] appends, without the head.
     pub fn size(&self) -> usize {
         self.body.len()
@@ -144,12 +217,13 @@ pub fn lookup<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(value, |value, part| value.get(part))
 }
 
-/// Serializes the object from `metadata` on with `revision` in its alphabetical place, and says where it stands.
+/// Serializes the object from `metadata` on with `revision` in its alphabetical place; says where it stands, and where
+/// `metadata` ends.
 fn complete(
     object: &serde_json::Map<String, Value>,
     metadata: &serde_json::Map<String, Value>,
     revision: Revision,
-) -> (Bytes, Range<usize>) {
+) -> (Bytes, Range<usize>, usize) {
     let mut out = Vec::with_capacity(1024);
     let mut revision_at = 0..0;
     out.extend_from_slice(b"\"metadata\":{");
@@ -177,6 +251,7 @@ fn complete(
         }
     }
     out.push(b'}');
+    let metadata_end = out.len();
     for (name, value) in object {
         if !matches!(name.as_str(), "metadata" | "apiVersion" | "kind") {
             out.push(b',');
@@ -186,5 +261,5 @@ fn complete(
         }
     }
     out.push(b'}');
-    (Bytes::from(out), revision_at)
+    (Bytes::from(out), revision_at, metadata_end)
 }

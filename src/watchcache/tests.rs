@@ -12,6 +12,7 @@ use super::{Cache, Interest, KindSpec, Subscription, reflector};
 use crate::storage::memory::Memory;
 use crate::storage::{Revision, Storage};
 use crate::visibility::{Facts, KindId};
+use crate::wire::negotiate::{Representation, Shape};
 use crate::wire::subject::SubjectKey;
 
 const THINGS: KindId = KindId(0);
@@ -98,11 +99,11 @@ async fn offers_go_to_those_who_see_the_object_alone() {
     let Some(Offer::Entry(entry)) = alice.next().await else {
         panic!("alice is told")
     };
-    assert_eq!(entry.revision, first);
+    assert_eq!(entry.entry.revision, first);
     let Some(Offer::Entry(entry)) = bob.next().await else {
         panic!("bob is told")
     };
-    assert_eq!(entry.revision, second, "bob hears of his own first");
+    assert_eq!(entry.entry.revision, second, "bob hears of his own first");
     assert!(alice.is_empty());
     drop((alice, bob));
     assert_eq!(fixture.cache.watchers(), 0, "a dropped watcher leaves nothing behind");
@@ -230,4 +231,68 @@ fn objects_are_completed_once_and_spliced() {
     assert_eq!(serde_json::from_slice::<Value>(&text).expect("JSON"), expected);
     assert_eq!(object.field(&spec, "status.phase"), Some("Ready"));
     assert_eq!(object.field(&spec, "spec.nothing"), None);
+}
+
+#[test]
+fn metadata_is_cut_from_the_stored_bytes_and_what_is_stored_has_no_revision() {
+    let spec = KindSpec {
+        plural: "things".to_owned(),
+        fields: Vec::new(),
+        facts,
+        through: None,
+    };
+    for metadata in [
+        json!({}),
+        json!({"name": "x"}),
+        json!({"uid": "u"}),
+        json!({"name": "x", "uid": "u"}),
+    ] {
+        let stored = json!({"data": [1], "metadata": metadata, "spec": {"owners": ["alice"]}});
+        let parse =
+            |bytes: &[u8], revision| super::Object::parse(&spec, "x".into(), revision, bytes).expect("an object");
+        let object = parse(stored.to_string().as_bytes(), 0);
+        let bytes = object.stored();
+        assert_eq!(serde_json::from_slice::<Value>(&bytes).expect("JSON"), stored);
+
+        let object = object.at(4_711);
+        let read = parse(&bytes, 4_711);
+        assert_eq!(object.value(), read.value());
+        for (revision, written) in [(4_711, "4711"), (5, "5"), (123_456_789, "123456789")] {
+            let mut expected = json!({"kind": "Partial", "metadata": metadata});
+            expected["metadata"]["resourceVersion"] = json!(written);
+            for object in [&object, &read] {
+                let mut text = Vec::new();
+                object.write_metadata_at(b"{\"kind\":\"Partial\",", revision, &mut text);
+                assert_eq!(serde_json::from_slice::<Value>(&text).expect("JSON"), expected);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_encoded_once_for_all_who_are_sent_the_same() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let mut watchers: Vec<_> = (0..3).map(|_| fixture.subscribe("alice")).collect();
+    fixture.create("a", "alice").await;
+    let mut encoded = 0;
+    let (one, other) = (
+        Representation::JSON,
+        Representation {
+            shape: Shape::Partial,
+            ..Representation::JSON
+        },
+    );
+    for watcher in &mut watchers {
+        let Some(Offer::Entry(offered)) = watcher.next().await else {
+            panic!("alice is told")
+        };
+        for form in [(1, one), (1, other), (2, one)] {
+            let bytes = offered.encoded.get(0, "ADDED", form, || {
+                encoded += 1;
+                format!("{form:?}").into_bytes()
+            });
+            assert_eq!(bytes, format!("{form:?}"), "each form has its own bytes");
+        }
+    }
+    assert_eq!(encoded, 3);
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
+use super::encoded::Encoded;
 use super::log::Entry;
 use super::snapshot::Snapshot;
 use crate::storage::Revision;
@@ -46,9 +47,18 @@ pub enum Place {
 #[derive(Clone, Debug)]
 pub enum Offer {
     /// Something may have changed for this watcher.
-    Entry(Arc<Entry>),
+    Entry(Arc<Offered>),
     /// The history has a gap; the watcher must list again.
     Gap,
+}
+
+/// An entry on its way to watchers, with its events as bytes.
+#[derive(Debug)]
+pub struct Offered {
+    /// What happened.
+    pub entry: Arc<Entry>,
+    /// Shared by all watchers that are sent the same.
+    pub encoded: Encoded,
 }
 
 /// A registered watcher; dropping it frees everything.
@@ -146,7 +156,11 @@ impl Watchers {
         let swept = own.due();
         drop(own);
 
-        let lost = |watcher: &&Arc<Watcher>| !watcher.queue.push(entry, floor);
+        let offered = Arc::new(Offered {
+            entry: entry.clone(),
+            encoded: Encoded::default(),
+        });
+        let lost = |watcher: &&Arc<Watcher>| !watcher.queue.push(&offered, floor);
         let mut slow: Several = concerned.iter().filter(lost).cloned().collect();
         slow.extend(swept.into_iter().filter(|watcher| !watcher.queue.forget(floor)));
         if !slow.is_empty() {

@@ -65,17 +65,39 @@ pub fn encode(object: &Value) -> Option<Vec<u8>> {
     let message = messages::of(text("kind"))?;
     let mut raw = Vec::with_capacity(512);
     message.write(object, &mut raw);
-    let mut out = MAGIC.to_vec();
-    // runtime.Unknown: typeMeta, raw, contentEncoding, contentType
-    let mut type_meta = Vec::new();
-    bytes_field(1, text("apiVersion").as_bytes(), &mut type_meta);
-    bytes_field(2, text("kind").as_bytes(), &mut type_meta);
-    out.reserve(raw.len() + 64);
-    bytes_field(1, &type_meta, &mut out);
-    bytes_field(2, &raw, &mut out);
-    bytes_field(3, b"", &mut out);
-    bytes_field(4, b"", &mut out);
+    let mut out = Vec::with_capacity(raw.len() + 64);
+    envelope(text("apiVersion"), text("kind"), &raw, &mut out);
     Some(out)
+}
+
+/// The metadata of an object as a message without an envelope (meta/v1 PartialObjectMetadata).
+pub fn metadata_only(object: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    messages::PARTIAL.write(object, &mut out);
+    out
+}
+
+/// A list of such messages (meta/v1 PartialObjectMetadataList) with its own metadata.
+pub fn metadata_list<'a>(metadata: &Value, items: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut own = Vec::new();
+    messages::LIST_META.write(metadata, &mut own);
+    let mut out = Vec::with_capacity(1024);
+    bytes_field(1, &own, &mut out);
+    items.for_each(|item| bytes_field(2, item, &mut out));
+    out
+}
+
+/// Appends a body: a message within its envelope, which says what it is (runtime.Unknown: typeMeta, raw, contentEncoding,
+/// contentType).
+pub fn envelope(api_version: &str, kind: &str, raw: &[u8], out: &mut Vec<u8>) {
+    let mut type_meta = Vec::with_capacity(api_version.len() + kind.len() + 4);
+    bytes_field(1, api_version.as_bytes(), &mut type_meta);
+    bytes_field(2, kind.as_bytes(), &mut type_meta);
+    out.extend_from_slice(MAGIC);
+    bytes_field(1, &type_meta, out);
+    bytes_field(2, raw, out);
+    bytes_field(3, b"", out);
+    bytes_field(4, b"", out);
 }
 
 /// A watch event about `object`, which is an encoded body (meta/v1 WatchEvent).

@@ -1,17 +1,21 @@
 //! Watch events as bytes, in the representation that the client asked for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use super::super::encode::{Shown, partial};
+use super::super::encode::{PARTIAL, Shown, partial, write_partial};
 use super::super::rows::Rows;
 use super::super::view::View;
 use super::Call;
 use crate::http::respond;
 use crate::visibility::Role;
+use crate::watchcache::encoded::Form;
 use crate::watchcache::{Object, Revision};
 use crate::wire::json as go_json;
+use crate::wire::meta;
 use crate::wire::negotiate::{Format, Representation, Shape};
 use crate::wire::protobuf;
 use crate::wire::status::Status;
@@ -35,6 +39,8 @@ pub(super) struct Frames {
     rows: Option<Rows>,
     /// A table's columns are sent with the first event alone.
     columns_sent: bool,
+    /// The same for all watches whose events are the same bytes.
+    form: Form,
 }
 
 impl Frames {
@@ -53,12 +59,14 @@ impl Frames {
             representation,
             rows,
             columns_sent: false,
+            // A resource stays where it is for as long as a watch holds it.
+            form: (Arc::as_ptr(call.resource).addr(), representation),
         })
     }
 
-    /// Whether events say how the caller is related to an object.
-    pub(super) fn tell_roles(&self) -> bool {
-        self.rows.is_some()
+    /// Which watches are sent the same bytes; `None` for tables, in which everybody has a role of their own.
+    pub(super) fn form(&self) -> Option<Form> {
+        self.rows.is_none().then_some(self.form)
     }
 
     pub(super) fn content_type(&self) -> HeaderValue {
@@ -77,17 +85,36 @@ impl Frames {
         role: Option<Role>,
         out: &mut Vec<u8>,
     ) {
-        if self.representation.shape == Shape::Object {
-            open(kind.as_str(), out);
-            self.view.write_at(object, revision, out);
-            out.extend_from_slice(b"}\n");
-            return;
+        if self.representation.format == Format::Protobuf {
+            return self.metadata_event(kind, object, revision, out);
         }
-        let mut text = Vec::new();
-        object.write_at(b"{", revision, &mut text);
-        let value = serde_json::from_slice(&text).unwrap_or_default();
-        let value = self.convert(value, Some(&Shown { object, role }), revision);
-        self.write(kind.as_str(), &value, out);
+        open(kind.as_str(), out);
+        match &self.rows {
+            Some(rows) => {
+                let metadata = json!({"resourceVersion": revision.to_string()});
+                let columns = !std::mem::replace(&mut self.columns_sent, true);
+                rows.write(&metadata, columns, [(&Shown { object, role }, revision)], out);
+            }
+            None if self.representation.shape == Shape::Object => self.view.write_at(object, revision, out),
+            None => write_partial(&self.representation, object, revision, out),
+        }
+        out.extend_from_slice(b"}\n");
+    }
+
+    /// Negotiation lets nothing but metadata come here as protobuf.
+    fn metadata_event(&self, kind: Kind, object: &Object, revision: Revision, out: &mut Vec<u8>) {
+        let other;
+        let raw = if revision == object.revision {
+            object.protobuf()
+        } else {
+            let mut value = object.value();
+            meta::set(&mut value, "resourceVersion", revision.to_string());
+            other = protobuf::metadata_only(&value);
+            &other
+        };
+        let mut body = Vec::with_capacity(raw.len() + 64);
+        protobuf::envelope(self.representation.meta_version, PARTIAL, raw, &mut body);
+        frame(&protobuf::watch_event(kind.as_str(), &body), out);
     }
 
     /// Appends a bookmark at `revision`; `initial` ends the initial events.
@@ -96,15 +123,24 @@ impl Frames {
         if initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
+        let bare = json!({"metadata": metadata});
+        if let Some(rows) = &self.rows {
+            let metadata = json!({"resourceVersion": revision.to_string()});
+            let columns = !std::mem::replace(&mut self.columns_sent, true);
+            open("BOOKMARK", out);
+            rows.write_bookmark(&metadata, columns, bare, out);
+            out.extend_from_slice(b"}\n");
+            return;
+        }
         let value = match self.representation.shape {
             Shape::Object => {
                 let mut object = self.nothing.clone();
                 object["apiVersion"] = json!(self.api_version);
                 object["kind"] = json!(self.kind);
-                object["metadata"] = metadata;
+                object["metadata"] = bare["metadata"].clone();
                 object
             }
-            _ => self.convert(json!({"metadata": metadata}), None, revision),
+            _ => partial(&self.representation, &bare),
         };
         self.write("BOOKMARK", &value, out);
     }
@@ -124,27 +160,15 @@ impl Frames {
             return;
         }
         // Negotiation lets nothing come here that has no such form.
-        let event = protobuf::watch_event(kind, &protobuf::encode(value).unwrap_or_default());
-        out.extend_from_slice(&u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
-        out.extend_from_slice(&event);
-    }
-
-    /// An object as a table or as metadata alone.
-    fn convert(&mut self, value: Value, shown: Option<&Shown<'_>>, revision: Revision) -> Value {
-        let Some(rows) = &self.rows else {
-            return partial(&self.representation, &value);
-        };
-        let mut table = rows.of_value(&revision.to_string(), &value, shown);
-        if !self.columns_sent {
-            table["columnDefinitions"] = rows.definitions();
-            self.columns_sent = true;
-        }
-        table
+        frame(
+            &protobuf::watch_event(kind, &protobuf::encode(value).unwrap_or_default()),
+            out,
+        );
     }
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Added => "ADDED",
             Self::Modified => "MODIFIED",
@@ -157,6 +181,12 @@ fn open(kind: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"type\":\"");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\",\"object\":");
+}
+
+/// Appends a protobuf event behind its length.
+fn frame(event: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
+    out.extend_from_slice(event);
 }
 
 /// The events of one piece of a stream, one by one, without what separates them there.

@@ -12,8 +12,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::frames::{Frames, Kind};
+use super::piece::Piece;
 use super::{Call, Owned};
 use crate::visibility::Role;
+use crate::watchcache::encoded::Encoded;
 use crate::watchcache::log::{Change, State};
 use crate::watchcache::watchers::Offer;
 use crate::watchcache::{Entry, Object, Revision, Subscription};
@@ -106,7 +108,7 @@ impl Stream {
                 }
                 Before::Replay(entries, until) => {
                     if let Some(entry) = entries.pop_front() {
-                        if let Some(bytes) = self.events(&entry) {
+                        if let Some(bytes) = self.events(&entry, None) {
                             return Some(bytes);
                         }
                     } else if self.seen >= *until {
@@ -162,47 +164,58 @@ impl Stream {
             .error(&Status::too_old(self.seen, oldest.max(self.seen + 1)))
     }
 
-    /// What a revision means to this watch.
-    fn events(&mut self, entry: &Entry) -> Option<Bytes> {
+    /// What a revision means to this watch; `encoded` holds what other watches have made of it already.
+    fn events(&mut self, entry: &Entry, encoded: Option<&Encoded>) -> Option<Bytes> {
         if entry.revision <= self.seen {
             return None;
         }
         self.seen = entry.revision;
-        let mut out = Vec::new();
+        let mut piece = Piece::default();
         let mut indirect = false;
-        let kind = self.own.kind;
-        for change in entry.changes.iter().filter(|change| change.kind == kind) {
-            indirect |= self.event(change, entry.revision, &mut out);
+        for (place, change) in entry.changes.iter().enumerate() {
+            if change.kind != self.own.kind {
+                continue;
+            }
+            let Some((kind, state)) = self.transition(change) else {
+                continue;
+            };
+            let revision = match kind {
+                Kind::Added => state.object.revision,
+                _ => entry.revision,
+            };
+            indirect |= revision != entry.revision;
+            match (encoded, self.frames.form()) {
+                (Some(encoded), Some(form)) => {
+                    let frames = &mut self.frames;
+                    let bytes = encoded.get(place, kind.as_str(), form, || {
+                        let mut out = Vec::with_capacity(state.object.size() + 128);
+                        frames.event(kind, &state.object, revision, None, &mut out);
+                        out
+                    });
+                    piece.push(bytes);
+                }
+                _ => {
+                    let role = self.role(state);
+                    self.frames.event(kind, &state.object, revision, role, piece.to_mut());
+                }
+            }
         }
         // The ADDED carries the object's own, older revision; the bookmark in the same write says where the watch is (V5).
         if indirect && self.options.allow_watch_bookmarks {
-            self.frames.bookmark(entry.revision, false, &mut out);
+            self.frames.bookmark(entry.revision, false, piece.to_mut());
         }
-        (!out.is_empty()).then(|| out.into())
+        piece.finish()
     }
 
-    /// The change of "visible and matches"; answers whether an object was sent that is older than the change.
-    fn event(&mut self, change: &Change, revision: Revision, out: &mut Vec<u8>) -> bool {
+    /// The change of "visible and matches", and the state that is told: the last one that was seen when an object goes.
+    fn transition<'a>(&self, change: &'a Change) -> Option<(Kind, &'a State)> {
         let before = change.before.as_ref().filter(|state| self.shows(state));
         let after = change.after.as_ref().filter(|state| self.shows(state));
         match (before, after) {
-            (None, Some(state)) => {
-                let role = self.role(state);
-                self.frames
-                    .event(Kind::Added, &state.object, state.object.revision, role, out);
-                state.object.revision != revision
-            }
-            (Some(before), Some(state)) if !Arc::ptr_eq(&before.object, &state.object) => {
-                let role = self.role(state);
-                self.frames.event(Kind::Modified, &state.object, revision, role, out);
-                false
-            }
-            (Some(state), None) => {
-                let role = self.role(state);
-                self.frames.event(Kind::Deleted, &state.object, revision, role, out);
-                false
-            }
-            _ => false,
+            (None, Some(state)) => Some((Kind::Added, state)),
+            (Some(before), Some(state)) if !Arc::ptr_eq(&before.object, &state.object) => Some((Kind::Modified, state)),
+            (Some(state), None) => Some((Kind::Deleted, state)),
+            _ => None,
         }
     }
 
@@ -213,11 +226,10 @@ impl Stream {
             && self.own.store.matches(&target, &self.options, &state.object)
     }
 
+    /// The caller's role, which is a cell of tables alone.
     fn role(&self, state: &State) -> Option<Role> {
-        let filtered = self.own.target().filtered();
-        filtered
-            .then(|| state.audience.role(&self.own.caller.subjects))
-            .flatten()
+        let told = self.frames.form().is_none() && self.own.target().filtered();
+        told.then(|| state.audience.role(&self.own.caller.subjects)).flatten()
     }
 
     /// The newest revision up to which nothing is waiting for this watch.
@@ -249,7 +261,7 @@ impl futures::Stream for Stream {
         }
         loop {
             let bytes = match own.subscription.poll_next(context) {
-                Poll::Ready(Some(Offer::Entry(entry))) => own.events(&entry),
+                Poll::Ready(Some(Offer::Entry(offered))) => own.events(&offered.entry, Some(&offered.encoded)),
                 Poll::Ready(Some(Offer::Gap)) => Some(own.gap()),
                 // Too slow: the stream ends, the client resumes from what it has.
                 Poll::Ready(None) => {

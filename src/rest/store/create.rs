@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Lost, Store, Wanted, WriteOptions, Written, storage_key, stored_bytes};
+use super::{Lost, Store, Wanted, WriteOptions, Written, storage_key};
 use crate::rest::caller::Target;
 use crate::rest::claim;
 use crate::rest::metadata;
@@ -111,8 +112,9 @@ impl Store {
             return Err(Status::bad_request(message));
         }
         if options.dry_run {
-            return self.rehearse(target, created, warnings).await;
+            return self.rehearse(target, created.into(), warnings).await;
         }
+        let stored = Bytes::from(created.stored());
         let mut snapshot = self.cache.any().map_err(super::stale)?;
         let mut claim = None;
         for _ in 0..super::ATTEMPTS {
@@ -126,12 +128,12 @@ impl Store {
             let mut ops = vec![Op {
                 key: storage_key(target),
                 expect: Expect::Absent,
-                change: Change::Put(stored_bytes(object).into()),
+                change: Change::Put(stored.clone()),
             }];
             ops.extend(guards);
             match self.commit(ops).await {
                 Ok(revision) => {
-                    let object = self.complete(target, revision, object)?;
+                    let object = created.at(revision).into();
                     return Ok(Some(Written { object, warnings }));
                 }
                 Err(Lost::Race(_)) => return Ok(None),

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::update::remove_ops;
-use super::{ATTEMPTS, Lost, Store, not_found, ownership_required, stale, storage_key, stored_bytes};
+use super::{ATTEMPTS, Lost, Store, not_found, ownership_required, stale, storage_key};
 use crate::rest::caller::Target;
 use crate::rest::metadata;
 use crate::storage::{Change, Expect, Op};
@@ -26,7 +24,7 @@ pub enum Deleted {
 
 enum Plan {
     Remove,
-    Mark(Value),
+    Mark(Object),
     /// It is marked already, nothing changes.
     Same,
 }
@@ -59,7 +57,7 @@ impl Store {
                 Plan::Mark(value) => vec![Op {
                     key: storage_key(target),
                     expect: Expect::At(object.revision),
-                    change: Change::Put(stored_bytes(value).into()),
+                    change: Change::Put(value.stored().into()),
                 }],
             };
             let revision = if options.dry_run {
@@ -70,7 +68,7 @@ impl Store {
             match revision {
                 Ok(revision) => {
                     return match plan {
-                        Plan::Mark(value) => Ok(Deleted::Marked(self.complete(target, revision, &value)?)),
+                        Plan::Mark(marked) => Ok(Deleted::Marked(marked.at(revision).into())),
                         _ => Ok(Deleted::Gone(object)),
                     };
                 }
@@ -122,7 +120,7 @@ impl Store {
         if new == old {
             Ok(Plan::Same)
         } else {
-            Ok(Plan::Mark(new))
+            Ok(Plan::Mark(self.complete(target, 0, &new)?))
         }
     }
 }

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::{
     ATTEMPTS, Lost, Store, UNSTORED, Wanted, WriteOptions, Written, not_found, ownership_required, stale, storage_key,
-    stored_bytes,
 };
 use crate::rest::caller::Target;
 use crate::rest::field_manager::{Configuration, same_but_for_times};
@@ -69,7 +68,7 @@ impl Store {
         let mut sure = false;
         for _ in 0..ATTEMPTS {
             let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, way);
-            let (ops, value, warnings) = match (plan, &current) {
+            let (ops, next, warnings) = match (plan, &current) {
                 (Err(_) | Ok(Plan::Same(_)), _) if !sure => {
                     snapshot = self.cache.fresh().await.map_err(stale)?;
                     current = snapshot.get(target.kind, &target.key()).cloned();
@@ -80,31 +79,29 @@ impl Store {
                 (_, None) => return Err(not_found(target)),
                 (Ok(Plan::Same(warnings)), Some(current)) => return Ok(written(current.clone(), warnings)),
                 (Ok(Plan::Put(value, warnings)), Some(current)) => {
-                    let ops = self.put_ops(target, current, &value)?;
-                    (ops, value, warnings)
+                    let next = self.complete(target, 0, &value)?;
+                    (put_ops(target, current, &next), (next, None), warnings)
                 }
-                (Ok(Plan::Remove(value, warnings)), Some(current)) => (remove_ops(target, current), value, warnings),
+                // An object that goes has no revision of its own any more: it is shown with its last one.
+                (Ok(Plan::Remove(value, warnings)), Some(current)) => {
+                    let last = self.complete(target, 0, &value)?;
+                    (remove_ops(target, current), (last, Some(current.revision)), warnings)
+                }
             };
+            let (next, shown_at) = next;
             if options.dry_run {
                 let revision = current.as_ref().map_or(0, |current| current.revision);
-                return Ok(written(self.complete(target, revision, &value)?, warnings));
+                return Ok(written(next.at(revision).into(), warnings));
             }
             match self.commit(ops).await {
-                Ok(revision) => {
-                    // An object that goes has no revision of its own any more: it is shown with its last one.
-                    let revision = match (meta::deletion_timestamp(&value), &current) {
-                        (Some(_), Some(current)) if meta::finalizers(&value).is_empty() => current.revision,
-                        _ => revision,
-                    };
-                    return Ok(written(self.complete(target, revision, &value)?, warnings));
-                }
+                Ok(revision) => return Ok(written(next.at(shown_at.unwrap_or(revision)).into(), warnings)),
                 Err(Lost::Race(entry)) => {
                     // Newer than the snapshot, which a refusal therefore must not rest upon.
                     current = entry.map(|entry| self.parse(&entry)).transpose()?;
                     sure = false;
                 }
                 Err(Lost::Guard { .. }) => {
-                    let namespace = value["status"]["namespace"]["name"].as_str().unwrap_or_default();
+                    let namespace = next.facts.namespace.as_deref().unwrap_or_default();
                     let error = FieldError::duplicate("status.namespace.name", namespace);
                     return Err(Status::invalid(&target.resource.group_kind(), target.name, &[error]));
                 }
@@ -203,19 +200,18 @@ impl Store {
         }
         Ok((new, warnings))
     }
+}
 
-    /// The transaction that stores `value` over `current`, claims included.
-    fn put_ops(&self, target: &Target<'_>, current: &Object, value: &Value) -> Result<Vec<Op>, Status> {
-        let next = self.complete(target, 0, value)?;
-        let mut ops = vec![Op {
-            key: storage_key(target),
-            expect: Expect::At(current.revision),
-            change: Change::Put(stored_bytes(value).into()),
-        }];
-        let (old, new) = (current.facts.namespace.as_deref(), next.facts.namespace.as_deref());
-        ops.extend(claim::ops(target, &current.uid, old, new));
-        Ok(ops)
-    }
+/// The transaction that stores `next` over `current`, claims included.
+fn put_ops(target: &Target<'_>, current: &Object, next: &Object) -> Vec<Op> {
+    let mut ops = vec![Op {
+        key: storage_key(target),
+        expect: Expect::At(current.revision),
+        change: Change::Put(next.stored().into()),
+    }];
+    let (old, new) = (current.facts.namespace.as_deref(), next.facts.namespace.as_deref());
+    ops.extend(claim::ops(target, &current.uid, old, new));
+    ops
 }
 
 /// The transaction that removes `current`, its claim included.

@@ -6,9 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::Offer;
+use super::{Offer, Offered};
 use crate::storage::Revision;
-use crate::watchcache::log::Entry;
 
 /// Entries that may wait; a watcher that lags further is cut off.
 const ENTRIES: usize = 1_000;
@@ -22,7 +21,7 @@ pub(super) struct Queue(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    entries: VecDeque<Arc<Entry>>,
+    entries: VecDeque<Arc<Offered>>,
     bytes: usize,
     end: Option<End>,
     waker: Option<Waker>,
@@ -40,17 +39,17 @@ enum End {
 impl Queue {
     /// Adds an entry. Answers whether the watcher keeps up: it is cut off when too much waits, or what the log has
     /// forgotten (`floor`), so that a watcher holds no history beyond the log's own bounds.
-    pub(super) fn push(&self, entry: &Arc<Entry>, floor: Revision) -> bool {
+    pub(super) fn push(&self, offered: &Arc<Offered>, floor: Revision) -> bool {
         let mut own = self.0.lock();
         if own.end.is_some() {
             return false;
         }
-        let bytes = own.bytes + entry.weight();
+        let bytes = own.bytes + offered.entry.weight();
         let full = own.entries.len() >= ENTRIES || (bytes > BYTES && !own.entries.is_empty());
         let keeps_up = !full && !own.is_late(floor);
         if keeps_up {
             own.bytes = bytes;
-            own.entries.push_back(entry.clone());
+            own.entries.push_back(offered.clone());
         } else {
             own.finish(End::Slow);
         }
@@ -80,12 +79,12 @@ impl Queue {
 
     pub(super) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Offer>> {
         let mut own = self.0.lock();
-        if let Some(entry) = own.entries.pop_front() {
-            own.bytes -= entry.weight();
+        if let Some(offered) = own.entries.pop_front() {
+            own.bytes -= offered.entry.weight();
             if own.entries.is_empty() && own.entries.capacity() > SPARE {
                 own.entries = VecDeque::new();
             }
-            return Poll::Ready(Some(Offer::Entry(entry)));
+            return Poll::Ready(Some(Offer::Entry(offered)));
         }
         match own.end {
             Some(End::Gap { told: false }) => {
@@ -110,7 +109,9 @@ impl Queue {
 
 impl Waiting {
     fn is_late(&self, floor: Revision) -> bool {
-        self.entries.front().is_some_and(|oldest| oldest.revision <= floor)
+        self.entries
+            .front()
+            .is_some_and(|oldest| oldest.entry.revision <= floor)
     }
 
     /// What waits is given up: a client resumes from what it has received.

@@ -32,14 +32,14 @@ const fn message(number: u32, name: &'static str, message: &'static Message, pre
     field(number, name, Kind::Message(message), presence)
 }
 
-static PARTIAL: Message = Message(&[message(1, "metadata", &OBJECT_META, Always)]);
+pub(super) static PARTIAL: Message = Message(&[message(1, "metadata", &OBJECT_META, Always)]);
 
 static PARTIAL_LIST: Message = Message(&[
     message(1, "metadata", &LIST_META, Always),
     message(2, "items", &PARTIAL, Repeated),
 ]);
 
-static LIST_META: Message = Message(&[
+pub(super) static LIST_META: Message = Message(&[
     field(1, "selfLink", Text, Always),
     field(2, "resourceVersion", Text, Always),
     field(3, "continue", Text, Always),
