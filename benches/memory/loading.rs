@@ -1,7 +1,7 @@
 //! How long the cache needs until it is ready, from a storage in the same process.
 
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use bulward::storage::memory::Memory;
 use bulward::storage::{Change, Expect, Op, Storage};

@@ -1,6 +1,8 @@
 //! Memory as the kernel sees it, and time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Resident bytes of a process; `self` is this one.
 pub(crate) fn resident(process: &str) -> u64 {

@@ -1,7 +1,7 @@
 //! What a watcher costs in the cache, and what a change costs that few of many see.
 
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use bulward::storage::Storage;
 use bulward::storage::memory::Memory;
