@@ -5,13 +5,14 @@
 
 pub mod audience;
 pub mod index;
+pub mod set;
 
 use std::sync::Arc;
 
 use crate::wire::subject::SubjectKey;
 
-pub use audience::{Audience, Role};
-pub use index::{Index, Touched};
+pub use audience::{Audience, Role, Through};
+pub use index::{Index, Stored, Touched};
 
 /// A stored object's key without its kind: `name`, or `namespace/name`.
 pub type Key = Arc<str>;
@@ -24,11 +25,11 @@ pub struct KindId(pub u16);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// `spec.owners`.
-    pub owners: Vec<SubjectKey>,
+    pub owners: Box<[SubjectKey]>,
     /// `status.members`.
-    pub members: Vec<SubjectKey>,
-    /// Members by RoleBindings of the object's own namespace, not through a Project (V17).
-    pub own_members: Vec<SubjectKey>,
+    pub members: Box<[SubjectKey]>,
+    /// Members by RoleBindings of the object's own namespace, not through a Project (V17); `None` when all members are.
+    pub own_members: Option<Box<[SubjectKey]>>,
     /// The namespace that the object claims: `status.namespace.name`.
     pub namespace: Option<Arc<str>>,
 }
@@ -56,20 +57,11 @@ impl Facts {
 
     /// Whether one of the caller's `subjects` is an owner, or a member other than through a Project.
     pub fn admits(&self, subjects: &[SubjectKey]) -> bool {
-        self.owned_by(subjects) || intersects(&self.own_members, subjects)
+        self.owned_by(subjects) || intersects(self.own_members.as_ref().unwrap_or(&self.members), subjects)
     }
 
-    /// Owners and members, sorted, each once.
-    pub fn subjects(&self) -> Vec<SubjectKey> {
-        let mut all = Vec::with_capacity(self.owners.len() + self.members.len());
-        all.extend_from_slice(&self.owners);
-        all.extend_from_slice(&self.members);
-        all.sort_unstable();
-        all.dedup();
-        all
-    }
-
-    fn contains(&self, subject: &SubjectKey) -> bool {
+    /// Whether the object names a subject.
+    pub fn names(&self, subject: &SubjectKey) -> bool {
         self.owners.binary_search(subject).is_ok() || self.members.binary_search(subject).is_ok()
     }
 }

@@ -126,13 +126,16 @@ impl Router {
             .filter(|resource| resource.access == Access::Unfiltered)
         {
             if let Some(kind) = self.store.kind_id(&resource.stored.plural) {
-                self.metrics
-                    .storage_objects(&resource.group_resource(), snapshot.count(kind));
+                let resource = resource.group_resource();
+                self.metrics.storage_objects(&resource, snapshot.count(kind));
+                self.metrics.object_bytes(&resource, snapshot.bytes(kind));
             }
         }
-        let (subjects, objects) = snapshot.index().size();
-        self.metrics.visibility_index(subjects, objects);
-        self.metrics.watchcache(snapshot.revision, snapshot.log().floor());
+        let size = snapshot.index().size();
+        self.metrics
+            .visibility_index(size.subjects, size.postings, size.bytes());
+        let log = snapshot.log();
+        self.metrics.watchcache(snapshot.revision, log.floor(), log.weight());
         self.metrics.watchers(self.store.cache().watchers());
     }
 

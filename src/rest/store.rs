@@ -215,9 +215,7 @@ impl Store {
     /// Whether the object exists for the caller.
     fn sees(&self, target: &Target<'_>, object: &Object, snapshot: &Snapshot) -> bool {
         let subjects = &target.caller.subjects;
-        !target.filtered()
-            || object.facts.seen_by(subjects)
-            || snapshot.index().visible(target.kind, &object.key, subjects)
+        !target.filtered() || snapshot.sees(target.kind, object, subjects)
     }
 
     /// The transaction of a write, `ops[0]` being the object itself.

@@ -91,8 +91,11 @@ pub struct Metrics {
     connections: IntGauge,
     watchcache_revision: IntGauge,
     watchcache_oldest_revision: IntGauge,
+    watchcache_object_bytes: IntGaugeVec,
+    watchcache_log_bytes: IntGauge,
     visibility_subjects: IntGauge,
-    visibility_objects: IntGauge,
+    visibility_postings: IntGauge,
+    visibility_bytes: IntGauge,
     watchers: IntGauge,
 }
 
@@ -186,11 +189,21 @@ impl Metrics {
                 "bulward_watchcache_oldest_revision",
                 "The oldest revision from which a watch can resume.",
             ),
-            visibility_subjects: it.gauge(
-                "bulward_visibility_subjects",
-                "Pairs of a kind and a subject that sees at least one object of it.",
+            watchcache_object_bytes: it.gauges(
+                "bulward_watchcache_object_bytes",
+                "Length of all objects as they are served.",
+                &["resource"],
             ),
-            visibility_objects: it.gauge("bulward_visibility_objects", "Objects whose visibility is indexed."),
+            watchcache_log_bytes: it.gauge(
+                "bulward_watchcache_log_bytes",
+                "Object versions in the history, roughly; newest ones are also counted as objects.",
+            ),
+            visibility_subjects: it.gauge("bulward_visibility_subjects", "Subjects that see at least one object."),
+            visibility_postings: it.gauge(
+                "bulward_visibility_postings",
+                "Pairs of a subject and an object that it sees.",
+            ),
+            visibility_bytes: it.gauge("bulward_visibility_bytes", "Memory of the visibility index, estimated."),
             watchers: it.gauge("bulward_watchers", "Watches that are running."),
             registry,
         }
@@ -298,16 +311,25 @@ impl Metrics {
         self.connections.add(if opened { 1 } else { -1 });
     }
 
-    /// Where the watch cache stands, and how far back it reaches.
-    pub fn watchcache(&self, newest: u64, oldest: u64) {
+    /// How long all objects of `resource` are as they are served.
+    pub fn object_bytes(&self, resource: &impl Display, bytes: usize) {
+        self.watchcache_object_bytes
+            .with_label_values(&[&resource.to_string()])
+            .set(signed(bytes as u64));
+    }
+
+    /// Where the watch cache stands, how far back it reaches, and the bytes of that history.
+    pub fn watchcache(&self, newest: u64, oldest: u64, bytes: usize) {
         self.watchcache_revision.set(signed(newest));
         self.watchcache_oldest_revision.set(signed(oldest));
+        self.watchcache_log_bytes.set(signed(bytes as u64));
     }
 
     /// The size of the visibility index.
-    pub fn visibility_index(&self, subjects: usize, objects: usize) {
+    pub fn visibility_index(&self, subjects: usize, postings: usize, bytes: usize) {
         self.visibility_subjects.set(signed(subjects as u64));
-        self.visibility_objects.set(signed(objects as u64));
+        self.visibility_postings.set(signed(postings as u64));
+        self.visibility_bytes.set(signed(bytes as u64));
     }
 
     /// How many watches are running.

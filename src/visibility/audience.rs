@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
-
-use super::Facts;
+use super::set::Set;
+use super::{Facts, Key, split};
 use crate::wire::subject::SubjectKey;
 
-/// Subjects that see an object through others, and through which (names of Projects).
-pub type Through = OrdMap<SubjectKey, OrdSet<Arc<str>>>;
+/// Subjects that see an object through others, and the keys of those others (Projects in the claimed namespace).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Through(pub(super) Set<(SubjectKey, Key)>);
 
 /// Everybody who sees one object at one revision: what it says itself, and who sees it through a Project. Cheap to
 /// clone and immutable, so that every recent revision stays readable.
@@ -27,14 +27,46 @@ pub enum Role {
     Owner,
     /// Named in `status.members`.
     Member,
-    /// Only a member of this Project, the first one by name.
-    Via(Arc<str>),
+    /// Only a member of this Project, the first one by name; its key.
+    Via(Key),
 }
+
+// === impl Through ===
+
+impl Through {
+    /// Whether a subject sees the object through another one.
+    pub fn contains(&self, subject: &SubjectKey) -> bool {
+        self.first(subject).is_some()
+    }
+
+    /// Whether one of the subjects does.
+    pub fn admits(&self, subjects: &[SubjectKey]) -> bool {
+        !self.0.is_empty() && subjects.iter().any(|subject| self.contains(subject))
+    }
+
+    /// How many reasons there are: pairs of a subject and an object.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody sees the object through another one.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first object through which a subject sees this one.
+    fn first(&self, subject: &SubjectKey) -> Option<&Key> {
+        let (first, key) = self.0.starting_at((subject.clone(), Key::default())).next()?;
+        (first == subject).then_some(key)
+    }
+}
+
+// === impl Audience ===
 
 impl Audience {
     /// Whether a caller with these (sorted) subjects sees the object.
     pub fn contains(&self, subjects: &[SubjectKey]) -> bool {
-        self.facts.seen_by(subjects) || subjects.iter().any(|subject| self.through.contains_key(subject))
+        self.facts.seen_by(subjects) || self.through.admits(subjects)
     }
 
     /// The caller's own relation to the object; `None` when they do not see it.
@@ -45,9 +77,7 @@ impl Audience {
         if self.facts.seen_by(subjects) {
             return Some(Role::Member);
         }
-        let through = subjects
-            .iter()
-            .filter_map(|subject| self.through.get(subject)?.get_min());
+        let through = subjects.iter().filter_map(|subject| self.through.first(subject));
         through.min().map(|project| Role::Via(project.clone()))
     }
 
@@ -55,10 +85,10 @@ impl Audience {
     pub fn for_each(&self, mut each: impl FnMut(&SubjectKey)) {
         self.facts.owners.iter().for_each(&mut each);
         self.facts.members.iter().for_each(&mut each);
-        self.through.keys().for_each(&mut each);
+        self.through.0.iter().for_each(|(subject, _)| each(subject));
     }
 
-    /// How many subjects see the object; those that do so for two reasons count twice.
+    /// How many subjects see the object; those that do so for several reasons count several times.
     pub fn len(&self) -> usize {
         self.facts.owners.len() + self.facts.members.len() + self.through.len()
     }
@@ -70,7 +100,7 @@ impl Audience {
 
     /// Whether a subject sees the object.
     pub fn includes(&self, subject: &SubjectKey) -> bool {
-        self.facts.contains(subject) || self.through.contains_key(subject)
+        self.facts.names(subject) || self.through.contains(subject)
     }
 }
 
@@ -79,7 +109,7 @@ impl std::fmt::Display for Role {
         match self {
             Self::Owner => f.write_str("owner"),
             Self::Member => f.write_str("member"),
-            Self::Via(project) => write!(f, "via project {project}"),
+            Self::Via(project) => write!(f, "via project {}", split(project).1),
         }
     }
 }

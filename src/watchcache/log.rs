@@ -119,6 +119,11 @@ impl Log {
         self.entries.len()
     }
 
+    /// Bytes of object versions that the entries hold, roughly; many of them are in the snapshot, too.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

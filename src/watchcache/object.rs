@@ -207,7 +207,8 @@ impl Object {
             .iter()
             .map(|(key, value)| key.len() + value.len() + 32)
             .sum();
-        let subjects = self.facts.owners.len() + self.facts.members.len() + self.facts.own_members.len();
+        let own_members = self.facts.own_members.as_ref().map_or(0, |own| own.len());
+        let subjects = self.facts.owners.len() + self.facts.members.len() + own_members;
         size_of::<Self>() + self.body.len() + self.key.len() + labels + subjects * size_of::<Arc<str>>()
     }
 }
@@ -261,5 +262,6 @@ fn complete(
         }
     }
     out.push(b'}');
-    (Bytes::from(out), revision_at, metadata_end)
+    // A copy is as long as it has to be; what was written to is longer by up to a half.
+    (Bytes::copy_from_slice(&out), revision_at, metadata_end)
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::object::Object;
-use super::snapshot::{Snapshot, locate};
-use crate::storage::{Error, ListRequest, Revision};
+use super::snapshot::{KindSpec, Snapshot, locate};
+use crate::storage::{Entry, Error, ListRequest, Page, Revision, Storage};
+use crate::visibility::KindId;
 
 /// Entries of one read while loading.
 const PAGE: usize = 5_000;
@@ -49,33 +51,73 @@ async fn follow_forever(cache: &Arc<Cache>) {
     }
 }
 
-/// Reads everything at one revision.
+/// Reads everything at one revision: the next page is on its way while one is made into objects.
 async fn load(cache: &Cache) -> Result<Snapshot, Error> {
+    let (sender, mut pages) = mpsc::channel(1);
+    tokio::spawn(read(cache.storage.clone(), sender));
+    let mut snapshot = None;
+    while let Some(page) = pages.recv().await {
+        let mut page: Page = page?;
+        let second = page.entries.split_off(page.entries.len() / 2);
+        let halves = [page.entries, second].map(|entries| {
+            let specs = cache.specs.clone();
+            tokio::task::spawn_blocking(move || parse(&specs, &entries))
+        });
+        let specs = cache.specs.clone();
+        let mut next = snapshot
+            .take()
+            .unwrap_or_else(|| Snapshot::empty(&specs, page.revision));
+        for half in halves {
+            let objects = half.await.map_err(broken)?;
+            let load = move || {
+                objects.into_iter().for_each(|(kind, object)| next.load(kind, object));
+                next
+            };
+            next = tokio::task::spawn_blocking(load).await.map_err(broken)?;
+        }
+        if !page.more {
+            return Ok(next);
+        }
+        snapshot = Some(next);
+    }
+    Err(broken("the pages ended too early"))
+}
+
+/// Sends every page, at the revision of the first one, until nobody wants more.
+async fn read(storage: Arc<dyn Storage>, pages: mpsc::Sender<Result<Page, Error>>) {
     let mut request = ListRequest {
         limit: PAGE,
         ..ListRequest::default()
     };
-    let mut page = cache.storage.list(request.clone()).await?;
-    let mut snapshot = Snapshot::empty(&cache.specs, page.revision);
     loop {
-        for entry in &page.entries {
-            let Some((kind, key)) = locate(&cache.specs, &entry.key) else {
-                continue;
-            };
-            match Object::parse(&cache.specs[usize::from(kind.0)], key, entry.revision, &entry.value) {
-                Ok(object) => snapshot.load(kind, object),
-                Err(error) => {
-                    tracing::error!(key = entry.key, %error, "stored object is unreadable, treated as absent")
-                }
+        let page = storage.list(request.clone()).await;
+        let next = page.as_ref().ok().filter(|page| page.more);
+        let next = next.and_then(|page| Some((page.entries.last()?.key.clone(), page.revision)));
+        if pages.send(page).await.is_err() {
+            return;
+        }
+        let Some((last, revision)) = next else { return };
+        request.after = Some(last);
+        request.revision = Some(revision);
+    }
+}
+
+fn parse(specs: &[KindSpec], entries: &[Entry]) -> Vec<(KindId, Object)> {
+    let parse = |entry: &Entry| {
+        let (kind, key) = locate(specs, &entry.key)?;
+        match Object::parse(&specs[usize::from(kind.0)], key, entry.revision, &entry.value) {
+            Ok(object) => Some((kind, object)),
+            Err(error) => {
+                tracing::error!(key = entry.key, %error, "stored object is unreadable, treated as absent");
+                None
             }
         }
-        let Some(last) = page.entries.last().filter(|_| page.more) else {
-            return Ok(snapshot);
-        };
-        request.after = Some(last.key.clone());
-        request.revision = Some(snapshot.revision);
-        page = cache.storage.list(request.clone()).await?;
-    }
+    };
+    entries.iter().filter_map(parse).collect()
+}
+
+fn broken(why: impl std::fmt::Display) -> Error {
+    Error::Unavailable(format!("loading was broken off: {why}"))
 }
 
 /// Applies batches until the watch ends.

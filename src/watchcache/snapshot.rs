@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::log::{Bounds, Change, Entry, Log, State};
 use super::object::Object;
 use crate::storage::{Batch, Revision};
-use crate::visibility::{Facts, Index, Key, KindId, index::namespace_range};
+use crate::visibility::{Audience, Facts, Index, Key, KindId, Stored, index::namespace_range};
 use crate::wire::subject::SubjectKey;
 
 /// What the cache needs to know of a stored kind.
@@ -25,12 +25,23 @@ pub struct KindSpec {
     pub through: Option<KindId>,
 }
 
+/// The objects of each kind.
+#[derive(Clone, Debug)]
+struct Kinds(Vec<OfKind>);
+
+#[derive(Clone, Debug, Default)]
+struct OfKind {
+    objects: OrdMap<Key, Arc<Object>>,
+    /// Length of what the objects are served as.
+    bytes: usize,
+}
+
 /// The store at one revision. Immutable; a clone shares everything.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The newest revision that is contained.
     pub revision: Revision,
-    kinds: Vec<OrdMap<Key, Arc<Object>>>,
+    kinds: Kinds,
     index: Index,
     log: Log,
 }
@@ -40,7 +51,7 @@ impl Snapshot {
     pub fn empty(specs: &[KindSpec], revision: Revision) -> Self {
         Self {
             revision,
-            kinds: specs.iter().map(|_| OrdMap::new()).collect(),
+            kinds: Kinds(specs.iter().map(|_| OfKind::default()).collect()),
             index: Index::new(specs.iter().map(|spec| spec.through).collect()),
             log: Log::after(revision),
         }
@@ -48,18 +59,14 @@ impl Snapshot {
 
     /// One object.
     pub fn get(&self, kind: KindId, key: &Key) -> Option<&Arc<Object>> {
-        self.kinds[usize::from(kind.0)].get(key)
+        self.kinds.of(kind).get(key)
     }
 
     /// All objects of a kind in key order; only those in `namespace` if given.
     pub fn list(&self, kind: KindId, namespace: Option<&str>) -> Vec<Arc<Object>> {
-        let objects = &self.kinds[usize::from(kind.0)];
         match namespace {
-            None => objects.values().cloned().collect(),
-            Some(namespace) => {
-                let (start, end) = namespace_range(namespace);
-                objects.range(start..end).map(|(_, object)| object.clone()).collect()
-            }
+            None => self.kinds.of(kind).values().cloned().collect(),
+            Some(namespace) => self.kinds.within(kind, namespace).cloned().collect(),
         }
     }
 
@@ -71,12 +78,35 @@ impl Snapshot {
 
     /// Number of objects of a kind.
     pub fn count(&self, kind: KindId) -> usize {
-        self.kinds[usize::from(kind.0)].len()
+        self.kinds.of(kind).len()
+    }
+
+    /// Bytes that the objects of a kind are served as.
+    pub fn bytes(&self, kind: KindId) -> usize {
+        self.kinds.0[usize::from(kind.0)].bytes
     }
 
     /// Who sees what.
     pub fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Whether an object exists for a caller with these subjects; `object` may be newer than the snapshot.
+    pub fn sees(&self, kind: KindId, object: &Object, subjects: &[SubjectKey]) -> bool {
+        object.facts.seen_by(subjects) || self.index.through(kind, &object.key).admits(subjects)
+    }
+
+    /// Who sees an object, which may be newer than the snapshot.
+    pub fn audience(&self, kind: KindId, object: &Object) -> Audience {
+        Audience {
+            facts: object.facts.clone(),
+            through: self.index.through(kind, &object.key),
+        }
+    }
+
+    /// The objects of `kind` that claim `namespace`.
+    pub fn claimants(&self, kind: KindId, namespace: &str) -> Vec<Key> {
+        self.index.claimants(&self.kinds, kind, namespace)
     }
 
     /// What happened.
@@ -85,10 +115,18 @@ impl Snapshot {
     }
 
     /// Adds an object while the cache is loaded: no history.
-    pub fn load(&mut self, kind: KindId, object: Object) {
+    pub fn load(&mut self, kind: KindId, mut object: Object) {
         let key = object.key.clone();
-        self.index.apply(kind, &key, Some(object.facts.clone()));
-        self.kinds[usize::from(kind.0)].insert(key, Arc::new(object));
+        self.share(&mut object, None);
+        let object = Arc::new(object);
+        self.kinds.put(kind, &key, Some(object.clone()));
+        self.index.apply(&self.kinds, kind, &key, None, Some(&object.facts));
+    }
+
+    /// Makes a new object share the texts that are known.
+    fn share(&self, object: &mut Object, old: Option<&Facts>) {
+        let key = object.key.clone();
+        self.index.share(&key, Arc::make_mut(&mut object.facts), old);
     }
 
     /// The next snapshot, and what happened in between. Keys of kinds that nobody serves only move the revision.
@@ -107,7 +145,7 @@ impl Snapshot {
                     .inspect_err(|error| tracing::error!(key = event.key, %error, "stored object is unreadable, treated as absent"))
                     .ok()
             });
-            next.replace(kind, key, object.map(Arc::new), &mut changes, &mut positions);
+            next.replace(kind, key, object, &mut changes, &mut positions);
         }
         if changes.is_empty() {
             return (next, None);
@@ -121,17 +159,22 @@ impl Snapshot {
         &mut self,
         kind: KindId,
         key: Key,
-        object: Option<Arc<Object>>,
+        object: Option<Object>,
         changes: &mut Vec<Change>,
         positions: &mut HashMap<(KindId, Key), usize>,
     ) {
-        let facts = object.as_ref().map(|object| object.facts.clone());
-        let objects = &mut self.kinds[usize::from(kind.0)];
-        let old = match &object {
-            Some(object) => objects.insert(key.clone(), object.clone()),
-            None => objects.remove(&key),
-        };
-        for (number, touched) in self.index.apply(kind, &key, facts).into_iter().enumerate() {
+        let old = self.get(kind, &key).cloned();
+        let key = old.as_ref().map_or(key, |old| old.key.clone());
+        let old_facts = old.as_ref().map(|old| &old.facts);
+        let object = object.map(|mut object| {
+            object.key = key.clone();
+            self.share(&mut object, old_facts.map(AsRef::as_ref));
+            Arc::new(object)
+        });
+        self.kinds.put(kind, &key, object.clone());
+        let facts = object.as_ref().map(|object| &object.facts);
+        let touched = self.index.apply(&self.kinds, kind, &key, old_facts, facts);
+        for (number, touched) in touched.into_iter().enumerate() {
             // The object itself comes first; the others changed their audience only.
             let (before, after) = if number == 0 {
                 (old.clone(), object.clone())
@@ -158,6 +201,42 @@ impl Snapshot {
                 }
             }
         }
+    }
+}
+
+// === impl Kinds ===
+
+impl Kinds {
+    fn of(&self, kind: KindId) -> &OrdMap<Key, Arc<Object>> {
+        &self.0[usize::from(kind.0)].objects
+    }
+
+    fn put(&mut self, kind: KindId, key: &Key, object: Option<Arc<Object>>) {
+        let own = &mut self.0[usize::from(kind.0)];
+        own.bytes += object.as_ref().map_or(0, |object| object.size());
+        let old = match object {
+            Some(object) => own.objects.insert(key.clone(), object),
+            None => own.objects.remove(key),
+        };
+        own.bytes -= old.map_or(0, |old| old.size());
+    }
+
+    /// The objects in a namespace.
+    fn within(&self, kind: KindId, namespace: &str) -> impl Iterator<Item = &Arc<Object>> {
+        let (start, end) = namespace_range(namespace);
+        self.of(kind).range(start..end).map(|(_, object)| object)
+    }
+}
+
+impl Stored for Kinds {
+    fn facts(&self, kind: KindId, key: &str) -> Option<(&Key, &Arc<Facts>)> {
+        let object = self.of(kind).get(key)?;
+        Some((&object.key, &object.facts))
+    }
+
+    fn inside(&self, kind: KindId, namespace: &str) -> impl Iterator<Item = (&Key, &Arc<Facts>)> {
+        let objects = self.within(kind, namespace);
+        objects.map(|object| (&object.key, &object.facts))
     }
 }
 

@@ -1,5 +1,6 @@
 //! RBAC subjects, and the keys under which a caller is found.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -28,8 +29,25 @@ pub struct Subject {
 pub const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
 /// What a subject and a caller are matched by: `u:<user name>` or `g:<group>`. A service account is the user it authenticates as.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Equal keys often share their text (the visibility index sees to it), and then compare as two pointers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SubjectKey(Arc<str>);
+
+impl Ord for SubjectKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return Ordering::Equal;
+        }
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for SubjectKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl SubjectKey {
     /// The key of a user name.

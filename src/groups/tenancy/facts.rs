@@ -10,12 +10,11 @@ use crate::wire::subject::{Subject, SubjectKey};
 /// else (visibility rule V13).
 pub fn facts(object: &Value) -> Facts {
     let status = &object["status"];
-    let members = keys(&status["members"]);
     Facts {
         owners: keys(&object["spec"]["owners"]),
+        members: keys(&status["members"]),
         // Without propagation from Projects the two are the same, and the field is left out.
-        own_members: status.get("ownMembers").map_or_else(|| members.clone(), keys),
-        members,
+        own_members: status.get("ownMembers").map(keys),
         namespace: status["namespace"]["name"]
             .as_str()
             .filter(|name| !name.is_empty())
@@ -23,12 +22,12 @@ pub fn facts(object: &Value) -> Facts {
     }
 }
 
-fn keys(subjects: &Value) -> Vec<SubjectKey> {
+fn keys(subjects: &Value) -> Box<[SubjectKey]> {
     let subjects = subjects.as_array().into_iter().flatten();
     let mut keys: Vec<SubjectKey> = subjects
         .filter_map(|subject| Subject::deserialize(subject).ok()?.key())
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    keys
+    keys.into()
 }

@@ -178,7 +178,7 @@ impl Store {
             return Ok(Vec::new());
         };
         let mut guards = Vec::new();
-        for key in snapshot.index().claimants(parent, target.namespace) {
+        for key in snapshot.claimants(parent, target.namespace) {
             let Some(organization) = snapshot.get(parent, &key) else {
                 continue;
             };

@@ -139,11 +139,7 @@ impl Store {
         if !target.filtered() {
             return None;
         }
-        let subjects = &target.caller.subjects;
-        let audience = snapshot.index().audience(target.kind, &object.key).cloned();
-        let mut audience = audience.unwrap_or_default();
         // The answer to a write may be ahead of the cache.
-        audience.facts = object.facts.clone();
-        audience.role(subjects)
+        snapshot.audience(target.kind, object).role(&target.caller.subjects)
     }
 }

@@ -71,9 +71,10 @@ fn every_recorder_shows() {
     metrics.storage_objects(&"organizations.apiserver.bulward.io", 7);
     metrics.tls_handshake_error();
     metrics.connection(true);
-    metrics.watchcache(42, 7);
+    metrics.object_bytes(&"organizations.apiserver.bulward.io", 9);
+    metrics.watchcache(42, 7, 8);
     metrics.watchers(3);
-    metrics.visibility_index(5, 6);
+    metrics.visibility_index(5, 6, 11);
     for (start, expected) in [
         ("apiserver_current_inflight_requests{request_kind=\"mutating\"}", 1.0),
         ("apiserver_request_terminations_total{code=\"429\"", 1.0),
@@ -94,7 +95,13 @@ fn every_recorder_shows() {
         ("bulward_watchcache_revision", 42.0),
         ("bulward_watchcache_oldest_revision", 7.0),
         ("bulward_visibility_subjects", 5.0),
-        ("bulward_visibility_objects", 6.0),
+        ("bulward_visibility_postings", 6.0),
+        ("bulward_visibility_bytes", 11.0),
+        (
+            "bulward_watchcache_object_bytes{resource=\"organizations.apiserver.bulward.io\"}",
+            9.0,
+        ),
+        ("bulward_watchcache_log_bytes", 8.0),
         ("bulward_watchers", 3.0),
     ] {
         assert_eq!(value(&metrics, start), expected, "{start}");
