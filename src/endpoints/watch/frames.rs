@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::encode::{PARTIAL, Shown, partial, write_partial};
 use super::super::rows::Rows;
 use super::super::view::View;
-use super::Call;
+use super::{Call, Owned};
 use crate::http::respond;
 use crate::visibility::Role;
 use crate::watchcache::encoded::Form;
@@ -31,10 +31,6 @@ pub(super) enum Kind {
 /// Writes events for one watch.
 pub(super) struct Frames {
     view: View,
-    api_version: String,
-    kind: String,
-    /// What a bookmark has beside its metadata.
-    nothing: Value,
     representation: Representation,
     rows: Option<Rows>,
     /// A table's columns are sent with the first event alone.
@@ -53,9 +49,6 @@ impl Frames {
         };
         Ok(Self {
             view: call.view(),
-            api_version: call.resource.group_version.to_string(),
-            kind: call.resource.stored.kind.clone(),
-            nothing: call.store.nothing(&call.target()),
             representation,
             rows,
             columns_sent: false,
@@ -117,8 +110,8 @@ impl Frames {
         frame(&protobuf::watch_event(kind.as_str(), &body), out);
     }
 
-    /// Appends a bookmark at `revision`; `initial` ends the initial events.
-    pub(super) fn bookmark(&mut self, revision: Revision, initial: bool, out: &mut Vec<u8>) {
+    /// Appends a bookmark of `own` at `revision`; `initial` ends the initial events.
+    pub(super) fn bookmark(&mut self, own: &Owned, revision: Revision, initial: bool, out: &mut Vec<u8>) {
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if initial {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -134,9 +127,9 @@ impl Frames {
         }
         let value = match self.representation.shape {
             Shape::Object => {
-                let mut object = self.nothing.clone();
-                object["apiVersion"] = json!(self.api_version);
-                object["kind"] = json!(self.kind);
+                let mut object = own.store.nothing(&own.target());
+                object["apiVersion"] = json!(own.resource.group_version.to_string());
+                object["kind"] = json!(own.resource.stored.kind);
                 object["metadata"] = bare["metadata"].clone();
                 object
             }

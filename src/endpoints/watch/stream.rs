@@ -150,7 +150,7 @@ impl Stream {
         if objects.is_empty() {
             self.before = None;
             if self.options.allow_watch_bookmarks {
-                self.frames.bookmark(self.seen, true, &mut out);
+                self.frames.bookmark(&self.own, self.seen, true, &mut out);
             }
         }
         (!out.is_empty()).then(|| out.into())
@@ -202,7 +202,7 @@ impl Stream {
         }
         // The ADDED carries the object's own, older revision; the bookmark in the same write says where the watch is (V5).
         if indirect && self.options.allow_watch_bookmarks {
-            self.frames.bookmark(entry.revision, false, piece.to_mut());
+            self.frames.bookmark(&self.own, entry.revision, false, piece.to_mut());
         }
         piece.finish()
     }
@@ -242,7 +242,7 @@ impl Stream {
         }
         self.seen = reached;
         let mut out = Vec::new();
-        self.frames.bookmark(reached, false, &mut out);
+        self.frames.bookmark(&self.own, reached, false, &mut out);
         Some(out.into())
     }
 }
