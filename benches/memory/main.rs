@@ -15,9 +15,10 @@ use std::process::Command;
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("objects", objects::plain),
     ("subjects", objects::subjects),
+    ("common-subjects", objects::common_subjects),
     ("edits", edits::run),
     ("lists", lists::run),
     ("loading", loading::run),

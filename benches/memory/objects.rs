@@ -86,31 +86,37 @@ pub(crate) fn plain() {
     );
 }
 
-/// Objects with 300 members, of whom each sees 1, or all see the same.
+/// Objects with 300 members, each of whom sees that one alone.
 pub(crate) fn subjects() {
+    members("own to each object", |number| number * MEMBERS);
+}
+
+/// Objects with 300 members, each of whom sees ten.
+pub(crate) fn common_subjects() {
+    members("of 10 objects each", |number| number / 10 * MEMBERS);
+}
+
+const MEMBERS: usize = 300;
+
+fn members(what: &str, first: impl Fn(usize) -> usize) {
     const OBJECTS: usize = 1_000;
-    const MEMBERS: usize = 300;
     let specs = specs();
     let bare = organization(0, &owners(0), &[]).len();
-    for (what, own) in [("own to each object", true), ("of 10 objects each", false)] {
-        let mut body = 0;
-        let (_kept, bytes) = growth(OBJECTS * MEMBERS, || {
-            let mut snapshot = Snapshot::empty(&specs, 1);
-            for number in 0..OBJECTS {
-                let from = if own { number * MEMBERS } else { number / 10 * MEMBERS };
-                let members: Vec<String> = (from..from + MEMBERS)
-                    .map(|one| format!("person-{one:06}@example.com"))
-                    .collect();
-                let stored = organization(number, &owners(number), &members);
-                body = (stored.len() - bare) / MEMBERS;
-                put(&mut snapshot, &specs, number, &stored);
-            }
-            snapshot
-        });
-        let index = bytes.saturating_sub(u64::try_from(body).expect("a length"));
-        row(
-            format!("a member, {MEMBERS} an object, {what}"),
-            format!("{index} bytes beside the {body} of the object's text"),
-        );
-    }
+    let mut body = 0;
+    let (_kept, bytes) = growth(OBJECTS * MEMBERS, || {
+        let mut snapshot = Snapshot::empty(&specs, 1);
+        for number in 0..OBJECTS {
+            let from = first(number);
+            let members = (from..from + MEMBERS).map(|one| format!("person-{one:06}@example.com"));
+            let stored = organization(number, &owners(number), &members.collect::<Vec<_>>());
+            body = (stored.len() - bare) / MEMBERS;
+            put(&mut snapshot, &specs, number, &stored);
+        }
+        snapshot
+    });
+    let index = bytes.saturating_sub(u64::try_from(body).expect("a length"));
+    row(
+        format!("a member, {MEMBERS} an object, {what}"),
+        format!("{index} bytes beside the {body} of the object's text"),
+    );
 }

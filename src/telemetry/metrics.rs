@@ -196,7 +196,7 @@ impl Metrics {
             ),
             watchcache_log_bytes: it.gauge(
                 "bulward_watchcache_log_bytes",
-                "Object versions in the history, roughly; newest ones are also counted as objects.",
+                "Object versions in the history, roughly; the newest ones are shared with the objects.",
             ),
             visibility_subjects: it.gauge("bulward_visibility_subjects", "Subjects that see at least one object."),
             visibility_postings: it.gauge(
