@@ -5,6 +5,7 @@ mod apply;
 mod differential;
 mod documents;
 mod harness;
+mod history;
 mod hostile;
 mod identity;
 mod layering;

@@ -33,7 +33,7 @@ use super::raw::Door;
 
 pub(crate) use answer::{Answer, key, revision};
 pub(crate) use caller::Caller;
-pub(crate) use stores::{Opened, each_storage, embedded, etcd, memory};
+pub(crate) use stores::{Opened, each_storage, embedded, etcd, etcd_alone, memory};
 pub(crate) use watching::Watching;
 
 /// How long an answer or an event may take before a test gives up; never reached when all is well.
@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) reserved_names: Vec<String>,
     /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
     pub(crate) front_proxy_ca: Option<String>,
+    /// How much of the past it remembers.
+    pub(crate) history: bulward::watchcache::log::Bounds,
 }
 
 /// A running server with the rules of `bulward dev`: only `system:masters` use the storage view.
@@ -112,7 +114,7 @@ impl InProcess {
             },
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
-            history: bulward::watchcache::log::Bounds::default(),
+            history: settings.history,
             cluster: Cluster::None,
             authentication: Authentication {
                 cluster: Cluster::None,

@@ -68,24 +68,53 @@ impl Caller {
         body: impl Into<Bytes>,
     ) -> Answer {
         let body: Bytes = body.into();
+        let answered = tokio::time::timeout(DEADLINE, self.attempt(method.clone(), path, headers, body)).await;
+        let answered = answered.unwrap_or_else(|_| panic!("{method} {path}: no answer within {DEADLINE:?}"));
+        answered.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// As [`Caller::send`], where it is no failure that nobody answers; waits as long as it takes.
+    pub(crate) async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, kube::Error> {
         let request = format!(
             "{method} {path} {}",
             String::from_utf8_lossy(&body[..body.len().min(300)])
         );
-        let exchange = async {
-            let response = self.begin(method, path, headers, body).await?;
-            let (head, body) = response.into_parts();
-            Ok::<_, kube::Error>((head, body.collect_bytes().await?))
-        };
-        let answered = tokio::time::timeout(DEADLINE, exchange).await;
-        let answered = answered.unwrap_or_else(|_| panic!("{request}: no answer within {DEADLINE:?}"));
-        let (head, body) = answered.unwrap_or_else(|error| panic!("{request}: {error}"));
-        Answer {
+        let response = self.begin(method, path, headers, body).await?;
+        let (head, body) = response.into_parts();
+        Ok(Answer {
             request,
             code: head.status.as_u16(),
             headers: head.headers,
-            body,
+            body: body.collect_bytes().await?,
+        })
+    }
+
+    /// As [`Caller::watch_as`], where it is no failure that it is refused or nobody answers.
+    pub(crate) async fn attempt_watch(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<Result<Watching, Answer>, kube::Error> {
+        let request = format!("GET {path}");
+        let response = self
+            .begin(Method::GET, path, &[("accept", accept)], Bytes::new())
+            .await?;
+        if response.status() == 200 {
+            return Ok(Ok(Watching::new(request, response)));
         }
+        let (head, body) = response.into_parts();
+        Ok(Err(Answer {
+            request,
+            code: head.status.as_u16(),
+            headers: head.headers,
+            body: body.collect_bytes().await?,
+        }))
     }
 
     async fn begin(

@@ -70,6 +70,21 @@ pub(crate) async fn etcd() -> Opened {
     }
 }
 
+/// On an etcd of its own, which may be compacted.
+pub(crate) async fn etcd_alone() -> Opened {
+    let etcd = Etcd::start("alone").await.expect("etcd starts");
+    let config = Config {
+        endpoints: vec![etcd.endpoint()],
+        prefix: "/it".to_owned(),
+        ..Config::default()
+    };
+    Opened {
+        storage: connect(config.clone()).await,
+        etcd: Some(config),
+        _kept: Some(Box::new(etcd)),
+    }
+}
+
 async fn connect(config: Config) -> Arc<dyn Storage> {
     Arc::new(EtcdStorage::connect(config).await.expect("etcd serves"))
 }

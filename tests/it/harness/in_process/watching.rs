@@ -59,25 +59,24 @@ impl Watching {
 
     /// The next line; `None` at a clean end.
     pub(crate) async fn line(&mut self) -> Option<Bytes> {
+        let line = tokio::time::timeout(DEADLINE, self.attempt()).await;
+        let line = line.unwrap_or_else(|_| panic!("{}: nothing within {DEADLINE:?}", self.path));
+        line.unwrap_or_else(|error| panic!("{}: {error}", self.path))
+    }
+
+    /// As [`Watching::line`], where it is no failure that the connection breaks; waits as long as it takes. May be dropped
+    /// while it waits.
+    pub(crate) async fn attempt(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             if let Some(at) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let line = self.unread.split_to(at + 1).freeze();
-                return Some(line.slice(..at));
+                return Ok(Some(line.slice(..at)));
             }
-            let frame = tokio::time::timeout(DEADLINE, self.body.frame()).await;
-            let frame = frame.unwrap_or_else(|_| panic!("{}: nothing within {DEADLINE:?}", self.path));
-            match frame {
-                None => {
-                    assert!(
-                        self.unread.is_empty(),
-                        "{}: ends within a line: {:?}",
-                        self.path,
-                        self.unread
-                    );
-                    return None;
-                }
+            match self.body.frame().await {
+                None if self.unread.is_empty() => return Ok(None),
+                None => return Err(format!("ends within a line: {:?}", self.unread)),
                 Some(frame) => {
-                    let frame = frame.unwrap_or_else(|error| panic!("{}: {error}", self.path));
+                    let frame = frame.map_err(|error| error.to_string())?;
                     if let Ok(data) = frame.into_data() {
                         self.unread.extend_from_slice(&data);
                     }
