@@ -25,6 +25,7 @@ pub(crate) mod client;
 pub(crate) mod drive;
 mod line;
 mod model;
+mod mutations;
 mod print;
 pub(crate) mod record;
 pub(crate) mod recorder;
