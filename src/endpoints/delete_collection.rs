@@ -40,5 +40,5 @@ pub async fn delete_collection(
             Err(status) => return Err(status),
         }
     }
-    encode::list(call, at, &page, &list::shown(call, &deleted, &snapshot))
+    encode::list(call, at, &page, &list::shown(call, &deleted, &snapshot, at))
 }

@@ -30,7 +30,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
         objects,
         page,
     } = selected(call).await?;
-    encode::list(call, at, &page, &shown(call, &objects, &snapshot))
+    encode::list(call, at, &page, &shown(call, &objects, &snapshot, at))
 }
 
 /// What the query of a list asks for: everything, or one page.
@@ -171,12 +171,14 @@ pub fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
     }
 }
 
-/// The objects with what a table, and nothing else, says about the caller.
-pub fn shown<'a>(call: &Call<'_>, objects: &'a [Arc<Object>], snapshot: &Snapshot) -> Vec<Shown<'a>> {
+/// The objects with what a table, and nothing else, says about the caller: at the list's revision.
+pub fn shown<'a>(call: &Call<'_>, objects: &'a [Arc<Object>], snapshot: &Snapshot, at: Revision) -> Vec<Shown<'a>> {
     let target = call.target();
-    let role = |object: &Object| match call.representation.shape {
-        Shape::Table => call.store.role(&target, object, snapshot),
-        _ => None,
+    let tells = call.representation.shape == Shape::Table && target.filtered();
+    let then = tells.then(|| call.store.audiences_at(&target, snapshot, at));
+    let role = |object: &Object| match then.as_ref()?.get(&*object.key) {
+        Some(audience) => audience.role(&call.caller.subjects),
+        None => call.store.role(&target, object, snapshot),
     };
     let shown = objects.iter().map(|object| Shown {
         role: role(object),

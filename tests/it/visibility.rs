@@ -4,7 +4,6 @@ mod anonymous;
 mod claims;
 mod freshness;
 mod hidden;
-mod history;
 mod paging;
 mod purity;
 mod races;

@@ -1,12 +1,12 @@
 //! One object, or all that a caller sees, from a snapshot that is new enough.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::{Store, not_found, stale};
 use crate::rest::caller::Target;
 use crate::storage::Revision;
-use crate::visibility::{Key, Role};
+use crate::visibility::{Audience, Key, Role};
 use crate::watchcache::cache::Stale;
 use crate::watchcache::log::State;
 use crate::watchcache::{Object, Snapshot};
@@ -124,6 +124,24 @@ impl Store {
             }
         }
         Ok(objects.into_values().collect())
+    }
+
+    /// Who saw the objects at `at` that have changed since: a list of the past tells the roles of then.
+    pub fn audiences_at<'a>(
+        &self,
+        target: &Target<'_>,
+        snapshot: &'a Snapshot,
+        at: Revision,
+    ) -> HashMap<&'a str, &'a Audience> {
+        let mut then = HashMap::new();
+        for entry in snapshot.log().since(at).into_iter().flatten() {
+            for change in entry.changes.iter().filter(|change| change.kind == target.kind) {
+                if let Some(before) = &change.before {
+                    then.entry(&*change.key).or_insert(&before.audience);
+                }
+            }
+        }
+        then
     }
 
     /// Whether an object is in the target's place and matches the selectors; says nothing of visibility.

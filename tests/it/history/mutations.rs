@@ -352,7 +352,7 @@ fn hidden(events: &[Event], at: usize) -> Seen {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_break_is_told_under_its_right_name() {
     let opened = memory().await;
-    let (good, seed) = runs::run(&opened, 5_000).await;
+    let (good, seed) = runs::run(&opened, 3_000).await;
     let wrong = check(&good);
     assert!(wrong.is_empty(), "seed {seed}: {}", wrong[0]);
     let mut failures = Vec::new();

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::check::verify;
 use super::drive::{self, Fleet, Plan};
 use super::line::Line;
-use super::record::{History, Who};
+use super::record::{End, History, Listed, Who};
 use super::recorder::Recorder;
 use crate::harness::in_process::{Caller, InProcess, Opened, Settings, each_storage};
 
@@ -33,9 +33,9 @@ pub(super) async fn run(opened: &Opened, events: usize) -> (History, u64) {
     let plan = Plan {
         seed,
         events,
-        writers: 4,
-        readers: 2,
-        watchers: 40,
+        writers: 3,
+        readers: 1,
+        watchers: 100,
     };
     let recorder = Recorder::new(
         drive::people(),
@@ -70,10 +70,19 @@ pub(super) async fn run(opened: &Opened, events: usize) -> (History, u64) {
     cutting.await.expect("the line is mended");
     let (took, unanswered) = (began.elapsed(), recorder.unanswered());
     let history = recorder.finish().await;
+    let expired = history
+        .watches
+        .iter()
+        .filter(|watch| matches!(watch.end, End::Expired { .. }));
+    let refused = history
+        .lists
+        .iter()
+        .filter(|list| matches!(list.listed, Listed::Expired { .. }));
+    let expired = expired.count() + refused.count();
     let watched: usize = history.watches.iter().map(|watch| watch.events.len()).sum();
     println!(
         "{} recorded in {took:.1?} ({watched} events of {} watches, {} lists and pages, {} single reads, {} writes, \
-         {unanswered} without an answer); {} revisions",
+         {expired} told 410, {unanswered} without an answer); {} revisions",
         history.len(),
         history.watches.len(),
         history.lists.len(),

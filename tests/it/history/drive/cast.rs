@@ -62,7 +62,7 @@ fn subject(random: &mut StdRng) -> Value {
 /// A few subjects, each once; sometimes among many that are nobody.
 pub(super) fn subjects(random: &mut StdRng, at_least: usize) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
-    let count = random.random_range(at_least..at_least + 3);
+    let count = random.random_range(at_least..at_least + 5);
     while all.len() < count {
         let next = subject(random);
         if !all.contains(&next) {
