@@ -15,7 +15,7 @@ use super::recorder::Recorder;
 use crate::harness::in_process::{Caller, InProcess, Opened, Settings, each_storage};
 
 /// A third of what the default run has to come to.
-const EVENTS: usize = 17_000;
+const EVENTS: usize = 16_700;
 /// What the forgetful replica remembers.
 const LITTLE: usize = 60;
 const MUCH: usize = 1_000_000;

@@ -69,7 +69,7 @@ pub(super) fn subjects(random: &mut StdRng, at_least: usize) -> Vec<Value> {
             all.push(next);
         }
     }
-    if random.random_bool(0.05) {
+    if random.random_bool(0.03) {
         all.extend((0..random.random_range(20..100)).map(|number| user(&format!("x{number}"))));
     }
     all
