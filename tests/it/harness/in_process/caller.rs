@@ -67,54 +67,46 @@ impl Caller {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
-        let body: Bytes = body.into();
-        let answered = tokio::time::timeout(DEADLINE, self.attempt(method.clone(), path, headers, body)).await;
-        let answered = answered.unwrap_or_else(|_| panic!("{method} {path}: no answer within {DEADLINE:?}"));
-        answered.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        let answer = self.attempt(method, path, headers, body).await;
+        answer.unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// As [`Caller::send`], where it is no failure that nobody answers; waits as long as it takes.
+    /// As [`Caller::send`], where it is no failure that the connection breaks or nobody is there.
     pub(crate) async fn attempt(
         &self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<Answer, kube::Error> {
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, String> {
+        let body: Bytes = body.into();
         let request = format!(
             "{method} {path} {}",
             String::from_utf8_lossy(&body[..body.len().min(300)])
         );
-        let response = self.begin(method, path, headers, body).await?;
-        let (head, body) = response.into_parts();
-        Ok(Answer {
-            request,
-            code: head.status.as_u16(),
-            headers: head.headers,
-            body: body.collect_bytes().await?,
-        })
+        let exchange = async {
+            let response = self.begin(method, path, headers, body).await?;
+            answer(request.clone(), response).await
+        };
+        let answered = tokio::time::timeout(DEADLINE, exchange).await;
+        let answered = answered.unwrap_or_else(|_| panic!("{request}: no answer within {DEADLINE:?}"));
+        answered.map_err(|error| format!("{request}: {error}"))
     }
 
-    /// As [`Caller::watch_as`], where it is no failure that it is refused or nobody answers.
-    pub(crate) async fn attempt_watch(
-        &self,
-        path: &str,
-        accept: &str,
-    ) -> Result<Result<Watching, Answer>, kube::Error> {
+    /// As [`Caller::watch_as`], where it is no failure that it is refused, the connection breaks or nobody is there.
+    pub(crate) async fn attempt_watch(&self, path: &str, accept: &str) -> Result<Result<Watching, Answer>, String> {
         let request = format!("GET {path}");
-        let response = self
-            .begin(Method::GET, path, &[("accept", accept)], Bytes::new())
-            .await?;
-        if response.status() == 200 {
-            return Ok(Ok(Watching::new(request, response)));
-        }
-        let (head, body) = response.into_parts();
-        Ok(Err(Answer {
-            request,
-            code: head.status.as_u16(),
-            headers: head.headers,
-            body: body.collect_bytes().await?,
-        }))
+        let exchange = async {
+            let headers = [("accept", accept)];
+            let response = self.begin(Method::GET, path, &headers, Bytes::new()).await?;
+            match response.status().as_u16() {
+                200 => Ok(Ok(Watching::new(request.clone(), response))),
+                _ => answer(request.clone(), response).await.map(Err),
+            }
+        };
+        let answered = tokio::time::timeout(DEADLINE, exchange).await;
+        let answered = answered.unwrap_or_else(|_| panic!("{request}: no answer within {DEADLINE:?}"));
+        answered.map_err(|error: kube::Error| format!("{request}: {error}"))
     }
 
     async fn begin(
@@ -189,16 +181,34 @@ impl Caller {
 
     /// As [`Caller::watch`], with an Accept header.
     pub(crate) async fn watch_as(&self, path: &str, accept: &str) -> Watching {
+        let begun = self.try_watch(path, accept).await;
+        begun.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same where the server may be away, or refuse.
+    pub(crate) async fn try_watch(&self, path: &str, accept: &str) -> Result<Watching, String> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}watch=true");
         let headers = [("accept", accept)];
         let begun = self.begin(Method::GET, &path, &headers, Bytes::new());
         let begun = tokio::time::timeout(DEADLINE, begun).await;
         let begun = begun.unwrap_or_else(|_| panic!("{path}: no headers within {DEADLINE:?}"));
-        let response = begun.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let response = begun.map_err(|error| format!("{path}: {error}"))?;
         let code = response.status();
         let watching = Watching::new(path.clone(), response);
-        assert_eq!(code, 200, "{path}: {}", watching.rest().await);
-        watching
+        match code.as_u16() {
+            200 => Ok(watching),
+            code => Err(format!("{path}: {code} {}", watching.rest().await)),
+        }
     }
+}
+
+async fn answer(request: String, response: http::Response<Body>) -> Result<Answer, kube::Error> {
+    let (head, body) = response.into_parts();
+    Ok(Answer {
+        request,
+        code: head.status.as_u16(),
+        headers: head.headers,
+        body: body.collect_bytes().await?,
+    })
 }

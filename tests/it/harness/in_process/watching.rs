@@ -88,11 +88,21 @@ impl Watching {
     /// The next event; `None` at a clean end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         let line = self.line().await?;
-        let mut value: Value = serde_json::from_slice(&line)
-            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, String::from_utf8_lossy(&line)));
+        Some(self.event_of(&line))
+    }
+
+    /// The next event, however long it takes, where the connection may break.
+    pub(crate) async fn try_next(&mut self) -> Result<Option<Event>, String> {
+        let line = self.attempt().await?;
+        Ok(line.map(|line| self.event_of(&line)))
+    }
+
+    fn event_of(&self, line: &[u8]) -> Event {
+        let mut value: Value = serde_json::from_slice(line)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, String::from_utf8_lossy(line)));
         let kind = value["type"].as_str().unwrap_or_default().to_owned();
         let object = value["object"].take();
-        Some(Event { kind, object })
+        Event { kind, object }
     }
 
     /// The next event, which must be there.
