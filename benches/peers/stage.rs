@@ -37,8 +37,9 @@ impl Stage {
         plane.apply(&allow_ten()).await;
         let etcd = Etcd::start_durable("peers-objects").await.expect("etcd starts");
         let servers = format!("--etcd-servers={}", etcd.endpoint());
-        let flags = std::iter::once(&servers).chain(&settings.flags);
-        let flags: Vec<&str> = flags.map(String::as_str).collect();
+        // No access log: the other servers write none by default, as ours.
+        let flags = [servers.as_str(), "--v=0"].into_iter();
+        let flags: Vec<&str> = flags.chain(settings.flags.iter().map(String::as_str)).collect();
         let server = Bulward::start(&plane, &flags).await;
         let port = port(&server.url());
         let connector = Connector::new(port, &plane.ca().pem(), plane.front_proxy_client());

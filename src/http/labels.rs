@@ -1,5 +1,7 @@
 //! What a request is counted under (k8s.io/apiserver pkg/endpoints/metrics/metrics.go).
 
+use std::sync::Arc;
+
 use super::request_info::RequestInfo;
 use crate::telemetry::metrics::{RequestKind, RequestLabels};
 use crate::wire::options::Query;
@@ -7,28 +9,21 @@ use crate::wire::options::Query;
 /// The labels of one request; the words of a request for something unknown are left out, or a caller could fill the
 /// memory with them.
 pub(super) struct Labels {
-    info: RequestInfo,
+    info: Arc<RequestInfo>,
+    served: bool,
     dry_run: &'static str,
     verb: &'static str,
+    subresource: &'static str,
     scope: &'static str,
 }
 
 impl Labels {
-    pub(super) fn of(info: &RequestInfo, query: &Query, served: bool) -> Self {
-        let mut info = info.clone();
-        if !served {
-            info.group.clear();
-            info.version.clear();
-            info.resource.clear();
-            info.subresource.clear();
-        }
-        let status = info.subresource == "status";
-        if !status {
-            info.subresource.clear();
-        }
-        if !info.is_resource {
-            info.subresource = known_path(&info.path).to_owned();
-        }
+    pub(super) fn of(info: &Arc<RequestInfo>, query: &Query, served: bool) -> Self {
+        let subresource = match info.subresource.as_str() {
+            _ if !info.is_resource => known_path(&info.path),
+            "status" if served => "status",
+            _ => "",
+        };
         let verb = match info.verb.as_str() {
             "get" => "GET",
             "list" => "LIST",
@@ -47,27 +42,27 @@ impl Labels {
         };
         let dry_run = if query.get("dryRun") == Some("All") { "All" } else { "" };
         Self {
-            info,
+            info: info.clone(),
+            served,
             dry_run,
             verb,
+            subresource,
             scope,
         }
     }
 
     pub(super) fn get(&self) -> RequestLabels<'_> {
+        let known = |word| if self.served { word } else { "" };
+        let apis = self.info.path.starts_with("/apis");
         RequestLabels {
             verb: self.verb,
             dry_run: self.dry_run,
-            group: &self.info.group,
-            version: &self.info.version,
-            resource: &self.info.resource,
-            subresource: &self.info.subresource,
+            group: known(&self.info.group),
+            version: known(&self.info.version),
+            resource: known(&self.info.resource),
+            subresource: self.subresource,
             scope: self.scope,
-            component: if self.info.path.starts_with("/apis") {
-                "apiserver"
-            } else {
-                ""
-            },
+            component: if apis { "apiserver" } else { "" },
         }
     }
 

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, Level};
 
 use super::body::Body;
 use super::labels::Labels;
@@ -42,7 +42,7 @@ pub struct Authorized {
     /// The method.
     pub method: Method,
     /// What method and path mean.
-    pub info: RequestInfo,
+    pub info: Arc<RequestInfo>,
     /// The path, as sent.
     pub path: String,
     /// The query, as sent.
@@ -52,7 +52,7 @@ pub struct Authorized {
     /// The headers without credentials.
     pub headers: HeaderMap,
     /// Who asks.
-    pub user: UserInfo,
+    pub user: Arc<UserInfo>,
     /// The body, not read yet.
     pub body: Upload,
     /// The connection, where another protocol is asked for.
@@ -70,8 +70,8 @@ pub struct Authorized {
 /// Asks whether the sender of a request may do something else with its object, too.
 pub struct Permission {
     authorizer: Arc<dyn Authorizer>,
-    user: UserInfo,
-    info: RequestInfo,
+    user: Arc<UserInfo>,
+    info: Arc<RequestInfo>,
 }
 
 impl Permission {
@@ -82,7 +82,7 @@ impl Permission {
     pub async fn to(&self, verb: &str) -> Result<(), Status> {
         let info = RequestInfo {
             verb: verb.to_owned(),
-            ..self.info.clone()
+            ..RequestInfo::clone(&self.info)
         };
         let attributes = info.attributes();
         match self.authorizer.authorize(&self.user, &attributes).await {
@@ -163,7 +163,7 @@ impl Pipeline {
         let body = upload.clone();
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let query = Query::parse(&raw_query);
-        let info = RequestInfo::parse(&parts.method, parts.uri.path(), &query);
+        let info = Arc::new(RequestInfo::parse(&parts.method, parts.uri.path(), &query));
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
         let pretty = negotiate::pretty(query.get("pretty"), agent);
         // Errors are written as Accept says, but never as a table.
@@ -177,14 +177,15 @@ impl Pipeline {
         let labels = Labels::of(&info, &query, self.route.serves(&info));
         let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
 
-        let (method, uri) = (parts.method.to_string(), parts.uri.to_string());
+        let access =
+            tracing::enabled!(target: ACCESS_TARGET, Level::INFO).then(|| (parts.method.clone(), parts.uri.clone()));
         let long_running = info.is_long_running();
-        let mut user = String::new();
+        let mut user = None;
         let mut headers = parts.headers;
         let result = async {
             let limit = timeout(&info, &query)?;
-            let caller = self.authenticate(&mut headers, peer).await?;
-            user.clone_from(&caller.name);
+            let caller = Arc::new(self.authenticate(&mut headers, peer).await?);
+            user = Some(caller.clone());
             if let Err(denied) = self.authorize(&caller, &info, errors).await {
                 return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
             }
@@ -226,7 +227,11 @@ impl Pipeline {
         self.metrics
             .request(&labels.get(), response.status(), started.elapsed(), bytes);
         let code = response.status().as_u16();
-        tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
+        if let Some((method, uri)) = access {
+            let user = user.as_ref().map_or("", |user| &user.name);
+            let (method, uri) = (method.as_str(), uri.to_string());
+            tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
+        }
         if long_running && code == 101 {
             peer.afterwards.keep(self.metrics.long_running(&labels.get()));
         }
@@ -298,8 +303,10 @@ fn audit_id(headers: &HeaderMap) -> HeaderValue {
         .get(&AUDIT_ID)
         .filter(|id| !id.is_empty() && id.len() <= 256 && id.to_str().is_ok());
     given.cloned().unwrap_or_else(|| {
-        let fresh = uuid::Uuid::new_v4().to_string();
-        HeaderValue::from_str(&fresh).expect("a uuid is visible ASCII")
+        // From this thread's generator, which asks the kernel now and then only.
+        let fresh = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let mut text = uuid::Uuid::encode_buffer();
+        HeaderValue::from_str(fresh.hyphenated().encode_lower(&mut text)).expect("a uuid is visible ASCII")
     })
 }
 

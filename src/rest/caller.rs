@@ -11,7 +11,7 @@ use crate::wire::user::UserInfo;
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The identity.
-    pub user: UserInfo,
+    pub user: Arc<UserInfo>,
     /// Everything that matches the caller, sorted.
     pub subjects: Arc<[SubjectKey]>,
     /// Whether the caller reads and writes filtered views without filter (rule V16).
@@ -35,7 +35,8 @@ pub struct Target<'a> {
 
 impl Caller {
     /// A caller; `unfiltered_users` are exact user names.
-    pub fn new(user: UserInfo, unfiltered_users: &[String]) -> Self {
+    pub fn new(user: impl Into<Arc<UserInfo>>, unfiltered_users: &[String]) -> Self {
+        let user = user.into();
         Self {
             subjects: SubjectKey::of(&user).into(),
             unfiltered: unfiltered_users.contains(&user.name),

@@ -73,8 +73,8 @@ impl CaPool {
     }
 
     /// Verifies that `chain` (leaf first) leads to one of the authorities, that nothing in it is expired at `now`, and
-    /// that the leaf may be used by clients. A chain that was verified before costs a digest, and is refused as soon as
-    /// anything in it has expired.
+    /// that the leaf may be used by clients. A chain that was verified before costs a look into a table, and is refused
+    /// as soon as anything in it has expired.
     pub fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Rejection> {
         let Some((leaf, intermediates)) = chain.split_first() else {
             return Err(Rejection::Certificate("none presented".to_owned()));

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sha2::{Digest, Sha256};
 
 /// How many chains are remembered. Only verified ones are, so strangers cannot fill it.
 const CAPACITY: usize = 1_024;
@@ -21,8 +20,8 @@ pub(super) struct Window {
 #[derive(Debug, Default)]
 pub(super) struct Verified(Mutex<HashMap<Key, Window>>);
 
-/// The digest of a whole chain.
-pub(super) type Key = [u8; 32];
+/// A whole chain. Not its digest: to hash for a table is much cheaper, and this happens with every request.
+pub(super) type Key = Vec<u8>;
 
 // === impl Window ===
 
@@ -45,13 +44,14 @@ impl Window {
 impl Verified {
     /// What a chain is remembered by: all of its certificates in their order.
     pub(super) fn key(chain: &[CertificateDer<'_>]) -> Key {
-        let mut digest = Sha256::new();
+        let lengths = chain.iter().map(|certificate| size_of::<u64>() + certificate.len());
+        let mut key = Vec::with_capacity(lengths.sum());
         for certificate in chain {
             // With the length, so that no two chains read the same.
-            digest.update((certificate.len() as u64).to_be_bytes());
-            digest.update(certificate);
+            key.extend_from_slice(&(certificate.len() as u64).to_be_bytes());
+            key.extend_from_slice(certificate);
         }
-        digest.finalize().into()
+        key
     }
 
     /// Whether the chain was verified before and is valid `now`.
