@@ -90,6 +90,9 @@ impl Settings {
             let text = "at least 100 objects, sizes that grow, and one of everything else";
             return Err(format!("{text}\n{USAGE}"));
         }
+        if settings.write && !settings.only.is_empty() {
+            return Err(format!("--write keeps whole runs, not what --only leaves\n{USAGE}"));
+        }
         Ok(settings)
     }
 
