@@ -1,5 +1,6 @@
 //! Everything that the store held at one revision, and the history that led there.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +12,10 @@ use super::object::Object;
 use crate::storage::{Batch, Revision};
 use crate::visibility::{Audience, Facts, Index, Key, KindId, Stored, index::namespace_range};
 use crate::wire::subject::SubjectKey;
+
+/// Who sees at least one object in so many is better served by a walk along all of them: looking one up costs as much as
+/// some steps.
+const DENSE: usize = 8;
 
 /// What the cache needs to know of a stored kind.
 #[derive(Clone, Debug)]
@@ -73,7 +78,27 @@ impl Snapshot {
     /// The objects of a kind that a caller with these subjects sees, in key order: costs what they see.
     pub fn list_visible(&self, kind: KindId, subjects: &[SubjectKey], namespace: Option<&str>) -> Vec<Arc<Object>> {
         let keys = self.index.list(kind, subjects, namespace);
-        keys.iter().filter_map(|key| self.get(kind, key).cloned()).collect()
+        let all = self.kinds.of(kind);
+        if keys.len() < all.len() / DENSE {
+            return keys.iter().filter_map(|key| all.get(key).cloned()).collect();
+        }
+        // Both are in key order: walking along all is cheaper than looking most of them up.
+        let mut wanted = keys.iter().peekable();
+        let mut visible = Vec::with_capacity(keys.len());
+        for (key, object) in all {
+            // Keys are shared, so that most comparisons are of addresses.
+            let order = |next: &Key| match Arc::ptr_eq(next, key) {
+                true => Ordering::Equal,
+                false => next.cmp(key),
+            };
+            while wanted.next_if(|next| order(next).is_lt()).is_some() {}
+            match wanted.next_if(|next| order(next).is_eq()) {
+                Some(_) => visible.push(object.clone()),
+                None if wanted.peek().is_none() => break,
+                None => {}
+            }
+        }
+        visible
     }
 
     /// Number of objects of a kind.

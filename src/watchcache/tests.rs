@@ -296,3 +296,40 @@ async fn an_event_is_encoded_once_for_all_who_are_sent_the_same() {
     }
     assert_eq!(encoded, 3);
 }
+
+#[tokio::test]
+async fn a_caller_sees_theirs_in_key_order_however_many_they_are() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let owner = |number: usize| {
+        ["all", "second", "seventh", "twentieth"][[1, 2, 7, 20]
+            .iter()
+            .rposition(|part| number.is_multiple_of(*part))
+            .expect("of 1")]
+    };
+    for number in (0..60).rev() {
+        fixture
+            .create(&format!("ns{}/t{number:02}", number % 3), owner(number))
+            .await;
+    }
+    let snapshot = fixture.cache.fresh().await.expect("the storage answers");
+    for names in [
+        &["all"][..],
+        &["second"],
+        &["seventh"],
+        &["twentieth"],
+        &["all", "second", "seventh", "twentieth"],
+        &["nobody"],
+    ] {
+        let mut subjects: Vec<SubjectKey> = names.iter().map(|name| SubjectKey::user(name)).collect();
+        subjects.sort();
+        for namespace in [None, Some("ns1"), Some("ns"), Some("ns2")] {
+            let mut expected = snapshot.list(THINGS, namespace);
+            expected.retain(|object| object.facts.owned_by(&subjects));
+            let keys =
+                |objects: &[Arc<super::Object>]| objects.iter().map(|object| object.key.clone()).collect::<Vec<_>>();
+            let visible = snapshot.list_visible(THINGS, &subjects, namespace);
+            assert_eq!(keys(&visible), keys(&expected), "{names:?} in {namespace:?}");
+            assert_eq!(visible.is_empty(), names[0] == "nobody" || namespace == Some("ns"));
+        }
+    }
+}
