@@ -31,7 +31,6 @@ use crate::watchcache::{Interest, Object, Subscription};
 use crate::wire::negotiate::Format;
 use crate::wire::options::ListOptions;
 use crate::wire::status::Status;
-use crate::wire::user::UserInfo;
 
 use frames::Frames;
 use stream::{Start, Stream};
@@ -173,7 +172,7 @@ impl Owned {
             kind: call.kind,
             // Who it is has been decided; what remains is what they see.
             caller: Caller {
-                user: UserInfo::default(),
+                user: Arc::default(),
                 subjects: subscription.subjects(),
                 unfiltered: call.caller.unfiltered,
             },
