@@ -334,9 +334,9 @@ fn is_modified(events: &[Event], at: usize) -> bool {
     matches!(events.get(at).map(|event| &event.what), Some(What::Modified(_)))
 }
 
-/// At the tick of an event that is there already.
+/// At the tick of the event that is in its place: nothing is known before it has happened.
 fn insert(events: &mut Vec<Event>, at: usize, what: What) {
-    let tick = events[at - 1].tick;
+    let tick = events[at.min(events.len() - 1)].tick;
     events.insert(at, Event { tick, what });
 }
 

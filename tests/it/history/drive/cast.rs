@@ -12,6 +12,8 @@ use crate::harness::tenancy::{group, service_account, user};
 
 /// Everybody who has an identity is in it.
 pub(super) const EVERYBODY: &str = "system:authenticated";
+/// Whom nobody names, and who creates nothing.
+pub(crate) const STRANGER: &str = "stranger";
 const ORGANIZATIONS: usize = 10;
 const NAMESPACES: usize = 5;
 const PROJECTS: usize = 3;
@@ -38,7 +40,7 @@ pub(crate) fn people() -> Vec<Who> {
         who("u4", &["g0", "g1"], false),
         who("crowd", &many, false),
         who("system:serviceaccount:n0:robot", &robots, false),
-        who("stranger", &[], false),
+        who(STRANGER, &[], false),
         who("admin", &["system:masters"], true),
     ]
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::client::number;
 use super::super::record::{Key, Kind, Labels, Outcome, Query, Revision};
+use super::cast::STRANGER;
 use super::{Stage, cast};
 use crate::harness::eventually;
 use crate::harness::in_process::DEADLINE;
@@ -120,10 +121,9 @@ async fn edit(stage: &Stage, random: &mut StdRng, key: &Key, mut object: Value, 
 
 async fn create(stage: &Stage, random: &mut StdRng, key: &Key, label: &str) {
     let mut owners = cast::subjects(random, 0);
-    let who = if random.random_bool(0.5) {
-        stage.admin()
-    } else {
-        stage.anybody(random)
+    let who = match stage.anybody(random) {
+        who if random.random_bool(0.5) || stage.recorder.who[who].name == STRANGER => stage.admin(),
+        who => who,
     };
     let own = cast::as_subject(&stage.recorder.who[who], random);
     if owners.is_empty() || random.random_bool(0.9) && !owners.contains(&own) {
