@@ -72,13 +72,19 @@ const BREAKS: &[(&str, Guarantee, Break)] = &[
     }),
     ("DELETED shows another state", Guarantee::Exact, |history| {
         events(history, |events, at| match &mut events[at].what {
-            What::Deleted(seen) => Some(seen.print ^= 1),
+            What::Deleted(seen) => {
+                seen.print ^= 1;
+                Some(())
+            }
             _ => None,
         })
     }),
     ("an event shows another state", Guarantee::Exact, |history| {
         events(history, |events, at| match &mut events[at].what {
-            What::Modified(seen) => Some(seen.print ^= 1),
+            What::Modified(seen) => {
+                seen.print ^= 1;
+                Some(())
+            }
             _ => None,
         })
     }),

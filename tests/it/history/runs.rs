@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulward::watchcache::log::Bounds;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::check::verify;
@@ -64,7 +65,7 @@ pub(super) async fn run(opened: &Opened, events: usize) -> (History, u64) {
     };
     let over = CancellationToken::new();
     let cutting = tokio::spawn(cut(recorder.clone(), line, opened.again().await, over.clone()));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     drive::drive(&recorder, &fleet, plan).await;
     over.cancel();
     cutting.await.expect("the line is mended");
@@ -135,7 +136,7 @@ async fn cut(
 async fn v01_to_v10_hold_under_churn(opened: Opened) {
     let events = given("BULWARD_HISTORY_EVENTS").and_then(|events| usize::try_from(events / 3).ok());
     let (history, seed) = run(&opened, events.unwrap_or(EVENTS)).await;
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     verify(&history, &format!("BULWARD_HISTORY_SEED={seed}"));
     println!("judged in {:.1?}", began.elapsed());
 }
