@@ -164,7 +164,7 @@ impl Storage for Etcd {
         let key = self.keys.absolute(key);
         let mut answer = self
             .members
-            .call(Retry::Always, |client| {
+            .call(Retry::Promptly, |client| {
                 let key = key.clone();
                 async move { members::kv(&client).get(key, None).await }
             })
@@ -258,7 +258,7 @@ impl Storage for Etcd {
         let options = GetOptions::new().with_count_only();
         let answer = self
             .members
-            .call(Retry::Always, |client| {
+            .call(Retry::Promptly, |client| {
                 let (key, options) = (key.clone(), options.clone());
                 async move { members::kv(&client).get(key, Some(options)).await }
             })

@@ -4,6 +4,7 @@
 mod apply;
 mod differential;
 mod documents;
+mod faults;
 mod harness;
 mod hostile;
 mod identity;

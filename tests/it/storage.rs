@@ -5,6 +5,5 @@
 mod conformance;
 mod embedded;
 mod etcd;
-mod etcd_process;
 mod memory;
 mod model;

@@ -4,11 +4,11 @@
 //! own balancing picks at random, dead members included.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::pin;
 use std::time::Duration;
 
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, KvClient, TlsOptions, WatchClient};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
 use super::Config;
@@ -17,6 +17,8 @@ use crate::storage::Error;
 
 /// Time that a request has, with everything that is tried for it.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A member that does not answer for so long is not asked again before the others, where there are others.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Time that a connection has to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A silent connection is asked for a sign of life after this long; etcd hangs up on clients that ask more often than
@@ -30,6 +32,8 @@ const MESSAGE_SIZE: usize = i32::MAX as usize;
 /// Whether a request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
+    /// It is a small question: no answer within [`SILENCE`] is a failure, too, where there are other members.
+    Promptly,
     /// It changes nothing, or nothing more when it is carried out twice.
     Always,
     /// Only when no member can have seen it.
@@ -40,7 +44,7 @@ pub(super) struct Members {
     members: Vec<Member>,
     options: ConnectOptions,
     /// Counts the failures: its remainder is the member to ask.
-    turn: AtomicUsize,
+    turn: watch::Sender<usize>,
 }
 
 struct Member {
@@ -109,26 +113,37 @@ impl Members {
         Ok(Self {
             members: config.endpoints.iter().map(member).collect(),
             options,
-            turn: AtomicUsize::new(0),
+            turn: watch::Sender::new(0),
         })
     }
 
     /// Sends a request to the member whose turn it is, and to the others when it fails and `retry` allows.
-    pub(super) async fn call<T, F, A>(&self, retry: Retry, mut request: F) -> Result<T, Error>
+    pub(super) async fn call<T, F, A>(&self, retry: Retry, request: F) -> Result<T, Error>
     where
         F: FnMut(Client) -> A,
         A: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let asked = self.turn.load(Ordering::Relaxed);
+        self.call_any(retry, request).await.map(|(answer, _)| answer)
+    }
+
+    /// As [`Self::call`]; answers also whose turn it was.
+    pub(super) async fn call_any<T, F, A>(&self, retry: Retry, mut request: F) -> Result<(T, usize), Error>
+    where
+        F: FnMut(Client) -> A,
+        A: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let asked = self.turn();
         let answer = timeout(REQUEST_TIMEOUT, async {
             // A lone member is asked twice: its connection may have been broken for long without anyone noticing.
             let attempts = self.members.len().max(2);
             let mut attempt = 1;
             loop {
-                let turn = self.turn.load(Ordering::Relaxed);
+                let turn = self.turn();
                 let member = &self.members[turn % self.members.len()];
-                let failure = match member.request(&self.options, &mut request).await {
-                    Ok(answer) => return Ok(answer),
+                let last = attempt >= attempts;
+                let answer = self.attempt(member, turn, retry == Retry::Promptly && !last, &mut request);
+                let failure = match answer.await {
+                    Ok(answer) => return Ok((answer, turn)),
                     Err(failure) => failure,
                 };
                 if !matches!(failure.error, Error::Unavailable(_)) {
@@ -136,8 +151,8 @@ impl Members {
                 }
                 tracing::debug!(endpoint = member.endpoint, error = %failure.error, "etcd member failed");
                 self.pass(turn);
-                let again = retry == Retry::Always || failure.unsent || failure.token;
-                if !again || attempt >= attempts {
+                let again = retry != Retry::Unsent || failure.unsent || failure.token;
+                if !again || last {
                     return Err(failure.error);
                 }
                 attempt += 1;
@@ -150,17 +165,50 @@ impl Members {
         })
     }
 
-    /// Makes it the next member's turn, unless another request has done so already.
-    pub(super) fn pass(&self, turn: usize) {
-        let next = turn.wrapping_add(1);
-        let _ = self
-            .turn
-            .compare_exchange(turn, next, Ordering::Relaxed, Ordering::Relaxed);
+    /// Asks one member. When it is silent, others need not find that out again: it is the next one's turn. Whether this
+    /// request goes on waiting depends on `give_up`.
+    async fn attempt<T, F, A>(&self, member: &Member, turn: usize, give_up: bool, request: &mut F) -> Result<T, Failure>
+    where
+        F: FnMut(Client) -> A,
+        A: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let mut answer = pin!(member.request(&self.options, request));
+        if self.members.len() > 1 {
+            if let Ok(answer) = timeout(SILENCE, answer.as_mut()).await {
+                return answer;
+            }
+            tracing::debug!(endpoint = member.endpoint, "etcd member is silent");
+            self.pass(turn);
+            if give_up {
+                return Err(Failure {
+                    error: self.late(),
+                    unsent: false,
+                    token: false,
+                });
+            }
+        }
+        answer.await
     }
 
-    /// The member to ask, as [`Self::pass`] takes it.
-    pub(super) fn turn(&self) -> usize {
-        self.turn.load(Ordering::Relaxed)
+    /// Makes it the next member's turn, unless another request has done so already.
+    pub(super) fn pass(&self, turn: usize) {
+        self.turn.send_if_modified(|now| {
+            let own = *now == turn;
+            if own {
+                *now = turn.wrapping_add(1);
+            }
+            own
+        });
+    }
+
+    /// Tells of each failure of a member.
+    pub(super) fn failures(&self) -> watch::Receiver<usize> {
+        self.turn.subscribe()
+    }
+
+    /// Counts the failures, as [`Self::pass`] takes it.
+    fn turn(&self) -> usize {
+        *self.turn.borrow()
     }
 
     pub(super) fn endpoint(&self, turn: usize) -> &str {

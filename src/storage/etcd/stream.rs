@@ -4,7 +4,7 @@
 //! (server/storage/mvcc/watcher_group.go, eventBatch.add); one message may hold many revisions.
 
 use bytes::Bytes;
-use etcd_client::{WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
+use etcd_client::{Client, GetOptions, WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,6 +17,8 @@ use crate::storage::{Batch, Error, Event, Revision, Storage, Watch};
 const CHANNEL: usize = 64;
 /// etcd silently drops a progress request while the watch has not caught up, so it is repeated this often.
 const REPEAT: Duration = Duration::from_millis(20);
+/// How long a connection may take to give a sign of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 pub(super) async fn start(storage: Etcd, prefix: &str, after: Revision) -> Result<Watch, Error> {
     let (key, end) = storage.keys.range(prefix, None);
@@ -26,9 +28,9 @@ pub(super) async fn start(storage: Etcd, prefix: &str, after: Revision) -> Resul
     // Whether a token is accepted shows only in the first message, when etcd-client cannot renew it any more.
     let mut renewed = false;
     loop {
-        let (sender, mut stream, client) = storage
+        let ((sender, mut stream, client), turn) = storage
             .members
-            .call(Retry::Always, |client| {
+            .call_any(Retry::Always, |client| {
                 let (key, options) = (key.clone(), options.clone());
                 async move {
                     let (sender, stream) = members::watch(&client).watch(key, Some(options)).await?.split();
@@ -36,10 +38,12 @@ pub(super) async fn start(storage: Etcd, prefix: &str, after: Revision) -> Resul
                 }
             })
             .await?;
-        let turn = storage.members.turn();
         let endpoint = storage.members.endpoint(turn).to_owned();
         let first = timeout(REQUEST_TIMEOUT, stream.message()).await;
-        let first = first.map_err(|_| storage.members.late())?;
+        let first = first.map_err(|_| {
+            storage.members.pass(turn);
+            storage.members.late()
+        })?;
         let first = message(&endpoint, first)?;
         if first.canceled() && !renewed && first.cancel_reason().contains("invalid auth token") {
             renewed = true;
@@ -53,6 +57,7 @@ pub(super) async fn start(storage: Etcd, prefix: &str, after: Revision) -> Resul
             storage,
             endpoint,
             turn,
+            client,
             sender,
             seen: after,
             batches,
@@ -87,6 +92,8 @@ struct Pump {
     storage: Etcd,
     endpoint: String,
     turn: usize,
+    /// What the watch came about with.
+    client: Client,
     sender: WatchRequestSender,
     /// Everything up to here has been sent to the owner.
     seen: Revision,
@@ -100,6 +107,7 @@ impl Pump {
     async fn run(&mut self, mut stream: WatchResponseStream, mut asked: mpsc::Receiver<()>) -> Result<(), Error> {
         let mut asking = true;
         let mut repeat = Instant::now();
+        let mut failures = self.storage.members.failures();
         loop {
             let broken = tokio::select! {
                 () = self.batches.closed() => return Ok(()),
@@ -121,6 +129,10 @@ impl Pump {
                     }
                     continue;
                 }
+                Ok(()) = failures.changed() => match self.lives().await {
+                    true => continue,
+                    false => self.storage.members.late(),
+                },
                 () = sleep_until(repeat), if self.target.is_some() => {
                     repeat = Instant::now() + REPEAT;
                     match self.sender.request_progress().await {
@@ -132,6 +144,16 @@ impl Pump {
             self.storage.members.pass(self.turn);
             return Err(broken);
         }
+    }
+
+    /// Whether the watch's connection still carries anything. Asked when a member has failed: a silent connection would
+    /// be noticed much later by itself, and reads would wait for this watch until then.
+    async fn lives(&self) -> bool {
+        let options = GetOptions::new().with_count_only().with_serializable();
+        let mut client = members::kv(&self.client);
+        let asked = client.get(self.storage.keys.absolute(""), Some(options));
+        // A refusal is a sign of life, too.
+        timeout(SIGN_OF_LIFE, asked).await.is_ok()
     }
 
     /// Learns what "caught up" means for a progress request; answers at once when the watch has. `false` when the

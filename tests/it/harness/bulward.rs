@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
+use super::in_process::Caller;
 use super::process::{Log, Process};
 use super::{ControlPlane, aggregation, guardian, pki, ports, serving, started_once};
 
@@ -57,11 +58,14 @@ impl Bulward {
         std::fs::write(&ca, plane.ca().pem()).map_err(|e| e.to_string())?;
         let manifests = folder.path().join("manifests");
         print_manifests(&manifests, &ca)?;
-        for file in ["deploy/namespace.yaml", "deploy/rbac.yaml"] {
-            plane.apply_text(&read(&manifests.join(file))?).await;
-        }
-        let admin = plane.kubectl("admin");
-        let token = admin.run(["create", "token", SERVICE, "-n", NAMESPACE]).await.ok();
+        let deploy = async || {
+            for file in ["deploy/namespace.yaml", "deploy/rbac.yaml"] {
+                plane.apply_text(&read(&manifests.join(file))?).await;
+            }
+            let admin = plane.kubectl("admin");
+            Ok(admin.run(["create", "token", SERVICE, "-n", NAMESPACE]).await.ok())
+        };
+        let token = plane.token(deploy).await?;
         let kubeconfig = folder.path().join("kubeconfig");
         pki::token_kubeconfig(&kubeconfig, plane.server(), &plane.ca().pem(), Some(token.trim()));
 
@@ -135,6 +139,18 @@ impl Bulward {
     /// `https://127.0.0.1:<port>`, past the aggregator.
     pub(crate) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Somebody with a client certificate, past the aggregator.
+    pub(crate) async fn caller(&self, plane: &ControlPlane, user: &str, groups: &[&str]) -> Caller {
+        let pair = plane.ca().client(user, groups);
+        Caller::through(plane.client_past_aggregator(&self.url(), &pair).await)
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let process = self.process.lock();
+        process.as_ref().expect("a server that runs").resident()
     }
 
     /// Everything it has logged.

@@ -35,6 +35,7 @@ pub(crate) struct ControlPlane {
     server: String,
     kubectl: PathBuf,
     applying: tokio::sync::Mutex<()>,
+    token: OnceCell<String>,
     folder: TempDir,
 }
 
@@ -108,6 +109,7 @@ impl ControlPlane {
             server,
             kubectl,
             applying: tokio::sync::Mutex::default(),
+            token: OnceCell::new(),
             folder,
         };
         plane.settled().await;
@@ -139,6 +141,11 @@ impl ControlPlane {
         // One at a time: two tests that create the same object at once would fail one of them.
         let _turn = self.applying.lock().await;
         self.kubectl("admin").stdin(text).run(["apply", "-f", "-"]).await.ok();
+    }
+
+    /// The token under which our servers run here: `deploy` makes their account and answers a token of it, once.
+    pub(super) async fn token(&self, deploy: impl AsyncFnOnce() -> Result<String, String>) -> Result<String, String> {
+        self.token.get_or_try_init(async || deploy().await).await.cloned()
     }
 
     /// What its logs are called after.

@@ -34,7 +34,7 @@ use super::raw::Door;
 pub(crate) use answer::{Answer, key, revision};
 pub(crate) use caller::Caller;
 pub(crate) use stores::{Opened, each_storage, embedded, etcd, memory};
-pub(crate) use watching::Watching;
+pub(crate) use watching::{Event, Watching};
 
 /// How long an answer or an event may take before a test gives up; never reached when all is well.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);

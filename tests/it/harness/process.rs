@@ -119,6 +119,15 @@ impl Process {
         let _ = child.wait();
     }
 
+    /// Its resident memory in bytes, as the kernel has it.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.lock().id()));
+        let status = status.expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kibibytes.expect("VmRSS is a number") * 1024
+    }
+
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.lock().id().to_string();

@@ -7,7 +7,6 @@
 mod go;
 mod kube_rs;
 mod kubectl;
-mod link;
 mod picture;
 mod world;
 
@@ -20,11 +19,10 @@ use serde_json::json;
 use self::go::{LEASE, Program, Told};
 use self::kube_rs::Reflectors;
 use self::kubectl::Watching;
-use self::link::Link;
 use self::picture::{Follower, converged};
 use self::world::World;
 use super::{FILTERED, SOON};
-use crate::harness::{Bulward, ControlPlane, Etcd, eventually, guardian};
+use crate::harness::{Bulward, ControlPlane, Etcd, Proxy, eventually, guardian};
 
 const FILTERED_LISTS: [&str; 2] = [
     "/apis/apiserver.bulward.io/v1alpha1/organizations",
@@ -68,16 +66,16 @@ struct Stage {
     server: Bulward,
     _replica: Bulward,
     /// Between the followers and kube-apiserver.
-    line: Link,
+    line: Proxy,
     /// Between the registered server and etcd.
-    etcd_line: Link,
+    etcd_line: Proxy,
     world: World,
 }
 
 impl Stage {
     async fn new() -> Stage {
         let plane = ControlPlane::start("convergence").await;
-        let etcd_line = Link::to(plane.etcd().endpoint().trim_start_matches("http://")).await;
+        let etcd_line = Proxy::to(&plane.etcd().endpoint()).await;
         let history = format!("--watch-history-events={HISTORY}");
         let flags = ["--etcd-prefix=/convergence", &history];
         let through_line = format!("--etcd-servers=http://{}", etcd_line.address());
@@ -109,7 +107,7 @@ impl Stage {
         world.populate().await;
         world.random(40, &[REGISTERED, REPLICA]).await;
         Stage {
-            line: Link::to(plane.server().trim_start_matches("https://")).await,
+            line: Proxy::to(plane.server()).await,
             plane,
             server,
             _replica: replica,

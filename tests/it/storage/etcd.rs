@@ -7,9 +7,9 @@ use bulward::storage::etcd::{Config, Etcd};
 use bulward::storage::{ListRequest, Storage};
 
 use super::conformance::{batch, next, rest, within, write};
-use super::etcd_process::EtcdProcess;
+use crate::harness::EtcdCluster;
 
-fn config(etcd: &EtcdProcess, prefix: &str) -> Config {
+fn config(etcd: &EtcdCluster, prefix: &str) -> Config {
     Config {
         endpoints: etcd.endpoints(),
         prefix: prefix.to_owned(),
@@ -17,12 +17,12 @@ fn config(etcd: &EtcdProcess, prefix: &str) -> Config {
     }
 }
 
-async fn connect(etcd: &EtcdProcess, prefix: &str) -> Etcd {
+async fn connect(etcd: &EtcdCluster, prefix: &str) -> Etcd {
     Etcd::connect(config(etcd, prefix)).await.expect("etcd serves")
 }
 
-async fn open() -> (Arc<dyn Storage>, EtcdProcess) {
-    let etcd = EtcdProcess::start().await;
+async fn open() -> (Arc<dyn Storage>, EtcdCluster) {
+    let etcd = EtcdCluster::single("storage").await;
     let storage = connect(&etcd, "/suite").await;
     (Arc::new(storage), etcd)
 }
@@ -31,7 +31,7 @@ super::conformance::suite!(open());
 
 #[tokio::test]
 async fn prefixes_keep_to_themselves() {
-    let etcd = EtcdProcess::start().await;
+    let etcd = EtcdCluster::single("storage").await;
     let (team, teams) = (connect(&etcd, "/team").await, connect(&etcd, "teams/").await);
     let start = team.current_revision().await.unwrap();
     let mut watch = team.watch("", start).await.unwrap();
@@ -55,7 +55,7 @@ async fn prefixes_keep_to_themselves() {
 
 #[tokio::test]
 async fn progress_counts_foreign_keys() {
-    let etcd = EtcdProcess::start().await;
+    let etcd = EtcdCluster::single("storage").await;
     let storage = connect(&etcd, "/ours").await;
     let foreign = connect(&etcd, "/theirs").await;
     let start = storage.current_revision().await.unwrap();

@@ -16,7 +16,7 @@ use proptest::test_runner::{Config as Proptest, RngAlgorithm, TestError, TestRng
 use tempfile::TempDir;
 
 use super::conformance::{end, rest, within};
-use super::etcd_process::EtcdProcess;
+use crate::harness::EtcdCluster;
 
 const KEYS: [&str; 7] = ["a", "a/1", "a/2", "a/2/x", "b", "b/1", "c"];
 const PREFIXES: [&str; 5] = ["", "a", "a/", "b/", "d"];
@@ -358,7 +358,7 @@ fn etcd_behaves_as_the_model() {
         .enable_all()
         .build()
         .unwrap();
-    let etcd = runtime.block_on(EtcdProcess::start());
+    let etcd = runtime.block_on(EtcdCluster::single("storage"));
     run(15, |case| {
         // Every history has a prefix of its own; the revisions go on.
         let config = Config {

@@ -67,6 +67,18 @@ impl Caller {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Answer {
+        let answer = self.attempt(method, path, headers, body).await;
+        answer.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same where the connection may break before the answer is there.
+    pub(crate) async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<Answer, String> {
         let body: Bytes = body.into();
         let request = format!(
             "{method} {path} {}",
@@ -79,13 +91,13 @@ impl Caller {
         };
         let answered = tokio::time::timeout(DEADLINE, exchange).await;
         let answered = answered.unwrap_or_else(|_| panic!("{request}: no answer within {DEADLINE:?}"));
-        let (head, body) = answered.unwrap_or_else(|error| panic!("{request}: {error}"));
-        Answer {
+        let (head, body) = answered.map_err(|error| format!("{request}: {error}"))?;
+        Ok(Answer {
             request,
             code: head.status.as_u16(),
             headers: head.headers,
             body,
-        }
+        })
     }
 
     async fn begin(
@@ -160,16 +172,24 @@ impl Caller {
 
     /// As [`Caller::watch`], with an Accept header.
     pub(crate) async fn watch_as(&self, path: &str, accept: &str) -> Watching {
+        let begun = self.try_watch(path, accept).await;
+        begun.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same where the server may be away, or refuse.
+    pub(crate) async fn try_watch(&self, path: &str, accept: &str) -> Result<Watching, String> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}watch=true");
         let headers = [("accept", accept)];
         let begun = self.begin(Method::GET, &path, &headers, Bytes::new());
         let begun = tokio::time::timeout(DEADLINE, begun).await;
         let begun = begun.unwrap_or_else(|_| panic!("{path}: no headers within {DEADLINE:?}"));
-        let response = begun.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let response = begun.map_err(|error| format!("{path}: {error}"))?;
         let code = response.status();
         let watching = Watching::new(path.clone(), response);
-        assert_eq!(code, 200, "{path}: {}", watching.rest().await);
-        watching
+        match code.as_u16() {
+            200 => Ok(watching),
+            code => Err(format!("{path}: {code} {}", watching.rest().await)),
+        }
     }
 }

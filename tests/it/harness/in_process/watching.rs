@@ -59,25 +59,23 @@ impl Watching {
 
     /// The next line; `None` at a clean end.
     pub(crate) async fn line(&mut self) -> Option<Bytes> {
+        let line = tokio::time::timeout(DEADLINE, self.try_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("{}: nothing within {DEADLINE:?}", self.path));
+        line.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The next line, however long it takes, where the connection may break.
+    async fn try_line(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             if let Some(at) = self.unread.iter().position(|byte| *byte == b'\n') {
                 let line = self.unread.split_to(at + 1).freeze();
-                return Some(line.slice(..at));
+                return Ok(Some(line.slice(..at)));
             }
-            let frame = tokio::time::timeout(DEADLINE, self.body.frame()).await;
-            let frame = frame.unwrap_or_else(|_| panic!("{}: nothing within {DEADLINE:?}", self.path));
-            match frame {
-                None => {
-                    assert!(
-                        self.unread.is_empty(),
-                        "{}: ends within a line: {:?}",
-                        self.path,
-                        self.unread
-                    );
-                    return None;
-                }
+            match self.body.frame().await {
+                None if self.unread.is_empty() => return Ok(None),
+                None => return Err(format!("{}: ends within a line: {:?}", self.path, self.unread)),
                 Some(frame) => {
-                    let frame = frame.unwrap_or_else(|error| panic!("{}: {error}", self.path));
+                    let frame = frame.map_err(|error| format!("{}: {error}", self.path))?;
                     if let Ok(data) = frame.into_data() {
                         self.unread.extend_from_slice(&data);
                     }
@@ -89,11 +87,21 @@ impl Watching {
     /// The next event; `None` at a clean end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         let line = self.line().await?;
-        let mut value: Value = serde_json::from_slice(&line)
-            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, String::from_utf8_lossy(&line)));
+        Some(self.event_of(&line))
+    }
+
+    /// The next event, however long it takes, where the connection may break.
+    pub(crate) async fn try_next(&mut self) -> Result<Option<Event>, String> {
+        let line = self.try_line().await?;
+        Ok(line.map(|line| self.event_of(&line)))
+    }
+
+    fn event_of(&self, line: &[u8]) -> Event {
+        let mut value: Value = serde_json::from_slice(line)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, String::from_utf8_lossy(line)));
         let kind = value["type"].as_str().unwrap_or_default().to_owned();
         let object = value["object"].take();
-        Some(Event { kind, object })
+        Event { kind, object }
     }
 
     /// The next event, which must be there.

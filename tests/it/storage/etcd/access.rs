@@ -9,8 +9,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose
 use tempfile::TempDir;
 
 use super::config;
+use crate::harness::EtcdCluster;
+use crate::harness::etcd_cluster::Tls;
 use crate::storage::conformance::{batch, next, within, write};
-use crate::storage::etcd_process::{EtcdProcess, Tls};
 
 async fn fails(config: Config) -> String {
     match within(Etcd::connect(config)).await.map(drop) {
@@ -52,7 +53,7 @@ async fn client_certificates_open_the_door() {
         cert,
         key,
     };
-    let etcd = EtcdProcess::cluster(1, Some(tls)).await;
+    let etcd = EtcdCluster::of("storage", 1, Some(tls)).await;
     let (cert, key) = certificate(folder.path(), "bulward", &issuer);
     let good = Config {
         ca_file: Some(ca.clone()),
@@ -103,7 +104,7 @@ async fn client_certificates_open_the_door() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passwords_open_the_door() {
-    let mut etcd = EtcdProcess::start().await;
+    let etcd = EtcdCluster::single("storage").await;
     for args in [
         "user add root:rootpw",
         "user grant-role root root",

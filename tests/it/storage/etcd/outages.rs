@@ -1,7 +1,6 @@
 //! Members that die, come back, or say nothing.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::time::Duration;
 
 use bulward::storage::etcd::Etcd;
@@ -9,8 +8,8 @@ use bulward::storage::{Batch, Error, Expect, ListRequest, Revision, Storage};
 use tokio::time::sleep;
 
 use super::{config, connect};
+use crate::harness::EtcdCluster;
 use crate::storage::conformance::{end, next, put, rest, within, write};
-use crate::storage::etcd_process::EtcdProcess;
 
 /// Writes until it succeeds.
 async fn insist(storage: &Etcd, key: &str, value: &str) -> Revision {
@@ -25,7 +24,7 @@ async fn insist(storage: &Etcd, key: &str, value: &str) -> Revision {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_client_survives_a_restart() {
-    let mut etcd = EtcdProcess::start().await;
+    let etcd = EtcdCluster::single("storage").await;
     let storage = connect(&etcd, "/restart").await;
     let start = storage.current_revision().await.unwrap();
     let mut written: BTreeMap<Revision, String> = BTreeMap::new();
@@ -78,7 +77,7 @@ async fn the_client_survives_a_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_member_takes_over() {
-    let mut etcd = EtcdProcess::cluster(3, None).await;
+    let etcd = EtcdCluster::start("storage").await;
     let storage = connect(&etcd, "/cluster").await;
     let mut last = within(insist(&storage, "k", "0")).await;
     for member in 0..3 {
@@ -117,7 +116,7 @@ async fn another_member_takes_over() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_endpoint_does_not_hinder_connecting() {
-    let etcd = EtcdProcess::start().await;
+    let etcd = EtcdCluster::single("storage").await;
     let mut config = config(&etcd, "/dead");
     let dead = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -132,15 +131,11 @@ async fn a_dead_endpoint_does_not_hinder_connecting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_member_is_noticed() {
-    let etcd = EtcdProcess::start().await;
+    let etcd = EtcdCluster::single("storage").await;
     let storage = connect(&etcd, "/silent").await;
     let newest = write(&storage, "k", "1").await;
     let mut watch = storage.watch("", newest).await.unwrap();
-    let signal = |name: &str| {
-        let mut kill = Command::new("kill");
-        assert!(kill.args([name, &etcd.pid(0).to_string()]).status().unwrap().success());
-    };
-    signal("-STOP");
+    etcd.signal(0, "STOP");
     let silent = within(storage.get("k")).await;
     let Err(Error::Unavailable(text)) = silent else {
         panic!("{silent:?}")
@@ -148,6 +143,6 @@ async fn a_silent_member_is_noticed() {
     assert!(text.contains("no answer") && text.contains("within 5 s"), "{text}");
     let error = within(end(&mut watch)).await;
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-    signal("-CONT");
+    etcd.signal(0, "CONT");
     assert!(within(insist(&storage, "k", "2")).await > newest);
 }

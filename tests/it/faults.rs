@@ -1,0 +1,58 @@
+//! Several real servers on one etcd of three members, and what happens to them: killed processes, lines that are cut or
+//! silent, history that is compacted meanwhile, watchers that lag or all come back at once.
+//!
+//! After every trouble the same must hold: what was acknowledged is there, a read that claims to be fresh is, and
+//! whoever follows a list by a watch has exactly what a fresh list says. [`follower`] judges each watch by the rules of
+//! docs/testing.md while it runs; [`writers`] keeps what may and what must be stored.
+
+mod cut;
+mod follower;
+mod freshness;
+mod growth;
+mod killed;
+mod members;
+mod pressure;
+mod random;
+mod rules;
+mod stage;
+mod writers;
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::Value;
+
+use crate::harness::eventually;
+use crate::harness::in_process::{Answer, Caller};
+
+/// Generous: it matters only in a failure.
+const SOON: Duration = Duration::from_secs(120);
+
+/// How many rounds of random trouble are made: more in the long form.
+fn rounds(default: usize) -> usize {
+    let given = std::env::var("BULWARD_FAULTS_ROUNDS").ok();
+    given.map_or(default, |text| text.parse().expect("BULWARD_FAULTS_ROUNDS is a number"))
+}
+
+/// Reads until the server does not say that it cannot right now: a busy machine may take longer than its patience.
+async fn read(caller: &Caller, path: &str) -> Answer {
+    surely(caller, Method::GET, path, None).await
+}
+
+/// Merges, as often as the server says that it cannot right now: once or twice is the same.
+async fn merge(caller: &Caller, path: &str, change: &Value) -> Answer {
+    surely(caller, Method::PATCH, path, Some(change)).await
+}
+
+async fn surely(caller: &Caller, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    let headers = [("content-type", "application/merge-patch+json")];
+    eventually("an answer", SOON, async || {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let answer = caller.attempt(method.clone(), path, &headers, body).await?;
+        match answer.code {
+            429 | 503 | 504 => Err(answer.text()),
+            _ => Ok(answer),
+        }
+    })
+    .await
+}
