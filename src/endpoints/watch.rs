@@ -86,14 +86,9 @@ pub async fn watch(
     let (subscription, snapshot) = subscribed.map_err(crate::rest::store::stale)?;
     let start = if initial {
         let objects = call.store.select(&target, &options, &snapshot);
-        let told = |object: Arc<Object>| {
-            let role = match frames.form() {
-                Some(_) => None,
-                None => call.store.role(&target, &object, &snapshot),
-            };
-            (object, role)
-        };
-        Start::Initial(objects.into_iter().map(told).collect(), snapshot.revision)
+        let role = |object: &Arc<Object>| call.store.role(&target, object, &snapshot);
+        let roles = frames.form().is_none().then(|| objects.iter().map(role).collect());
+        Start::Initial(objects, roles, snapshot.revision)
     } else {
         let revision = revision.unwrap_or(snapshot.revision);
         if snapshot.log().since(revision).is_none() {

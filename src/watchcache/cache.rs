@@ -1,5 +1,6 @@
 //! The published snapshot, and the ways to wait for a newer one.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -215,5 +216,11 @@ async fn ask(storage: Arc<dyn Storage>, before: Option<Question>, put: Arc<Atomi
         let _ = before.await;
     }
     put.store(true, Ordering::SeqCst);
-    storage.current_revision().await
+    // A panic would be that of everybody who comes after, as each question waits for the one before.
+    let asked = AssertUnwindSafe(storage.current_revision()).catch_unwind().await;
+    asked.unwrap_or_else(|_| {
+        Err(Error::Unavailable(
+            "the question for the newest revision panicked".to_owned(),
+        ))
+    })
 }

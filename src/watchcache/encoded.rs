@@ -1,5 +1,7 @@
 //! Events as bytes, each encoded once for all watchers that are sent the same.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -11,7 +13,7 @@ pub type Form = (usize, Representation);
 /// The events of one entry that have been encoded. It lives as long as a watcher has the entry before it, so that the log
 /// holds no bytes twice.
 #[derive(Debug, Default)]
-pub struct Encoded(Mutex<Vec<(Which, Bytes)>>);
+pub struct Encoded(Mutex<HashMap<Which, Bytes>>);
 
 /// An event: the place of the change in its entry, the type of the event, and the form.
 type Which = (usize, &'static str, Form);
@@ -19,13 +21,8 @@ type Which = (usize, &'static str, Form);
 impl Encoded {
     /// The event's bytes; `encode` makes them for the first who asks.
     pub fn get(&self, change: usize, event: &'static str, form: Form, encode: impl FnOnce() -> Vec<u8>) -> Bytes {
-        let which = (change, event, form);
         let mut known = self.0.lock();
-        if let Some((_, bytes)) = known.iter().find(|(one, _)| *one == which) {
-            return bytes.clone();
-        }
-        let bytes = Bytes::from(encode());
-        known.push((which, bytes.clone()));
-        bytes
+        let bytes = known.entry((change, event, form)).or_insert_with(|| encode().into());
+        bytes.clone()
     }
 }

@@ -107,9 +107,8 @@ impl Object {
     pub fn at(mut self, revision: Revision) -> Self {
         let mut body = Vec::with_capacity(self.body.len() + 20);
         self.write_at(b"", revision, &mut body);
-        let longer = body.len() - self.body.len();
-        self.metadata_end += longer;
-        self.revision_at.end += longer;
+        self.metadata_end = self.metadata_end + body.len() - self.body.len();
+        self.revision_at.end = self.revision_at.end + body.len() - self.body.len();
         self.revision = revision;
         self.body = body.into();
         self.row = OnceLock::new();
@@ -200,7 +199,7 @@ impl Object {
         value
     }
 
-    /// Bytes of memory that this version holds, roughly.
+    /// Bytes of memory that this version holds, roughly, with what tables and metadata forms may come to keep with it.
     pub fn weight(&self) -> usize {
         let labels: usize = self
             .labels
@@ -209,7 +208,8 @@ impl Object {
             .sum();
         let own_members = self.facts.own_members.as_ref().map_or(0, |own| own.len());
         let subjects = self.facts.owners.len() + self.facts.members.len() + own_members;
-        size_of::<Self>() + self.body.len() + self.key.len() + labels + subjects * size_of::<Arc<str>>()
+        let forms = size_of::<Row>() + 2 * self.metadata_end;
+        size_of::<Self>() + self.body.len() + forms + self.key.len() + labels + subjects * size_of::<Arc<str>>()
     }
 }
 

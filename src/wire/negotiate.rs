@@ -7,7 +7,7 @@ use super::options::Query;
 use super::status::Status;
 
 /// How bytes are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// `application/json`.
     Json,
@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 /// What is written of an object or list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// Everything.
     Object,
@@ -31,7 +31,7 @@ pub enum Shape {
 }
 
 /// What the `Accept` header came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Representation {
     /// How bytes are written.
     pub format: Format,

@@ -8,6 +8,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// How many chains are remembered. Only verified ones are, so strangers cannot fill it.
 const CAPACITY: usize = 1_024;
+/// Longer chains than this, in bytes, are not remembered: whoever has a certificate may show any others with it.
+const LONGEST: usize = 8 << 10;
 
 /// The moments at which every certificate of a chain, and the authority that it leads to, are valid; both ends are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,9 @@ impl Verified {
 
     /// Remembers a chain that was verified.
     pub(super) fn remember(&self, key: Key, window: Window) {
+        if key.len() > LONGEST {
+            return;
+        }
         let mut chains = self.0.lock();
         if chains.len() >= CAPACITY && !chains.contains_key(&key) {
             // Rare, and costs no more than to verify the chains in use once more.
@@ -93,6 +98,19 @@ mod tests {
             );
             assert!(verified.0.lock().len() <= CAPACITY);
         }
+    }
+
+    #[test]
+    fn long_chains_are_not_kept() {
+        let window = Window {
+            not_before: UnixTime::since_unix_epoch(Duration::from_secs(1)),
+            not_after: UnixTime::since_unix_epoch(Duration::from_secs(3)),
+        };
+        let verified = Verified::default();
+        let key = Verified::key(&[CertificateDer::from(vec![0; LONGEST])]);
+        verified.remember(key.clone(), window);
+        assert!(!verified.holds(&key, UnixTime::since_unix_epoch(Duration::from_secs(2))));
+        assert!(verified.0.lock().is_empty());
     }
 
     #[test]

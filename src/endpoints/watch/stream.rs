@@ -34,14 +34,14 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Where a watch begins.
 pub(super) enum Start {
     /// With everything that exists for the caller at a revision, and the caller's roles if they are told.
-    Initial(Vec<(Arc<Object>, Option<Role>)>, Revision),
+    Initial(Vec<Arc<Object>>, Option<Vec<Option<Role>>>, Revision),
     /// After the first revision, with what the log has up to the second one, after which the offers begin.
     After(Revision, Revision),
 }
 
 /// What is to be sent before anything that is offered.
 enum Before {
-    Initial(VecDeque<(Arc<Object>, Option<Role>)>),
+    Initial(std::vec::IntoIter<Arc<Object>>, std::vec::IntoIter<Option<Role>>),
     /// Entries up to a revision, of which the first ones have been taken from the log.
     Replay(VecDeque<Arc<Entry>>, Revision),
 }
@@ -77,7 +77,10 @@ impl Stream {
         let now = Instant::now();
         let end = now + timeout;
         let (before, seen) = match start {
-            Start::Initial(objects, revision) => (Before::Initial(objects.into()), revision),
+            Start::Initial(objects, roles, revision) => {
+                let roles = roles.unwrap_or_default();
+                (Before::Initial(objects.into_iter(), roles.into_iter()), revision)
+            }
             Start::After(revision, offered) => (Before::Replay(VecDeque::new(), offered), revision),
         };
         // A watch of seconds needs no farewell: it has hardly begun.
@@ -97,24 +100,31 @@ impl Stream {
         }
     }
 
-    /// What has to be sent before the offers; `None` when all of it has been.
-    fn beginning(&mut self) -> Option<Bytes> {
+    /// What has to be sent before the offers; nothing when all of it has been. Others have their turn between two parts of
+    /// a long history that says nothing to this caller.
+    fn beginning(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            match self.before.as_deref_mut()? {
-                Before::Initial(_) => {
+            let Some(before) = self.before.as_deref_mut() else {
+                return Poll::Ready(None);
+            };
+            match before {
+                Before::Initial(..) => {
                     if let Some(piece) = self.initial_piece() {
-                        return Some(piece);
+                        return Poll::Ready(Some(piece));
                     }
                 }
                 Before::Replay(entries, until) => {
                     if let Some(entry) = entries.pop_front() {
                         if let Some(bytes) = self.events(&entry, None) {
-                            return Some(bytes);
+                            return Poll::Ready(Some(bytes));
                         }
                     } else if self.seen >= *until {
                         self.before = None;
                     } else if let Some(error) = self.refill() {
-                        return Some(error);
+                        return Poll::Ready(Some(error));
+                    } else {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
                     }
                 }
             }
@@ -138,16 +148,17 @@ impl Stream {
 
     /// Initial events, and the bookmark that ends them.
     fn initial_piece(&mut self) -> Option<Bytes> {
-        let Some(Before::Initial(objects)) = self.before.as_deref_mut() else {
+        let Some(Before::Initial(objects, roles)) = self.before.as_deref_mut() else {
             return None;
         };
         let mut out = Vec::new();
         while out.len() < PIECE
-            && let Some((object, role)) = objects.pop_front()
+            && let Some(object) = objects.next()
         {
+            let role = roles.next().flatten();
             self.frames.event(Kind::Added, &object, object.revision, role, &mut out);
         }
-        if objects.is_empty() {
+        if objects.len() == 0 {
             self.before = None;
             if self.options.allow_watch_bookmarks {
                 self.frames.bookmark(&self.own, self.seen, true, &mut out);
@@ -252,11 +263,12 @@ impl futures::Stream for Stream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let own = &mut *self;
-        own.over |= own.drain.as_mut().poll(context).is_ready();
+        // Also where there is always something to send.
+        own.over |= own.drain.as_mut().poll(context).is_ready() || Instant::now() >= own.end;
         if own.over {
             return Poll::Ready(None);
         }
-        if let Some(bytes) = own.beginning() {
+        if let Some(bytes) = ready!(own.beginning(context)) {
             return Poll::Ready(Some(bytes));
         }
         loop {
