@@ -110,6 +110,78 @@ async fn offers_go_to_those_who_see_the_object_alone() {
 }
 
 #[tokio::test]
+async fn offers_are_of_the_place_that_is_watched() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let subscribe = |user: Option<&str>, place| {
+        let interest = Interest {
+            kind: THINGS,
+            subjects: user.map(|user| vec![SubjectKey::user(user)].into()),
+            place,
+        };
+        fixture.cache.subscribe(interest).expect("ready").0
+    };
+    let mut watchers = [
+        subscribe(None, Place::All),
+        subscribe(None, Place::Namespace("n".into())),
+        subscribe(None, Place::Object("n/a".into())),
+        subscribe(Some("alice"), Place::Namespace("n".into())),
+        subscribe(Some("alice"), Place::Object("n/a".into())),
+    ];
+    let mut written = Vec::new();
+    for (name, owner) in [("m/a", "alice"), ("n/b", "bob"), ("n/c", "alice"), ("n/a", "alice")] {
+        written.push(fixture.create(name, owner).await);
+    }
+    fixture.cache.fresh().await.expect("the storage answers");
+    for (watcher, expected) in watchers
+        .iter_mut()
+        .zip([&[0, 1, 2, 3][..], &[1, 2, 3], &[3], &[2, 3], &[3]])
+    {
+        let mut heard = Vec::new();
+        while !watcher.is_empty() {
+            let Some(Offer::Entry(offered)) = watcher.next().await else {
+                panic!("there is an entry")
+            };
+            heard.push(offered.entry.revision);
+        }
+        let expected: Vec<Revision> = expected.iter().map(|at| written[*at]).collect();
+        assert_eq!(heard, expected, "{watcher:?}");
+    }
+    drop(watchers);
+    assert_eq!(fixture.cache.watchers(), 0);
+}
+
+#[tokio::test]
+async fn a_watcher_holds_no_snapshot() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let interest = Interest {
+        kind: THINGS,
+        subjects: None,
+        place: Place::All,
+    };
+    let (mut watcher, start) = fixture.cache.subscribe(interest).expect("ready");
+    let start = Arc::downgrade(&start);
+    fixture.create("a", "alice").await;
+    assert!(matches!(watcher.next().await, Some(Offer::Entry(_))));
+    // The one who publishes lets go of the old snapshot a moment after the offer.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while start.strong_count() > 0 {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the first snapshot is still there"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn watches_of_one_caller_share_their_subjects() {
+    let fixture = Fixture::start(Bounds::default()).await;
+    let (one, other) = (fixture.subscribe("alice"), fixture.subscribe("alice"));
+    assert!(Arc::ptr_eq(&one.subjects(), &other.subjects()));
+    assert_ne!(one.subjects(), fixture.subscribe("bob").subjects());
+}
+
+#[tokio::test]
 async fn a_watcher_that_does_not_read_is_cut_off_alone() {
     let fixture = Fixture::start(Bounds::default()).await;
     let mut slow = fixture.subscribe("alice");
