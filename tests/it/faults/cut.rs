@@ -154,12 +154,18 @@ async fn silence_where_only_the_watch_is(stage: &Stage, alice: &Caller) {
     for attempt in 0..TRIES {
         let line = &server.lines[leave_to_the_watch(stage, server, attempt).await];
         line.silence();
+        // Something new, or the read would not need the watch.
+        let name = format!("unseen-{attempt}");
+        stage.populate([name.clone()].into_iter(), "alice").await;
         let started = Instant::now();
         let answer = alice.get(&organizations()).await;
-        println!("attempt {attempt}: {} after {:?}", answer.code, started.elapsed());
+        println!("only the watch: {} after {:?}", answer.code, started.elapsed());
         line.mend();
         match answer.code {
-            200 => return,
+            200 => {
+                assert!(answer.names().contains(&name), "{}", answer.text());
+                return;
+            }
             503 | 504 => {}
             code => panic!("{code}: {}", answer.text()),
         }
