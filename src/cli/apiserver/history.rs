@@ -11,7 +11,7 @@ pub(super) struct HistoryArgs {
     /// For how long a change is kept, so that a watch which broke off goes on where it was instead of listing again
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration, env = "BULWARD_WATCH_HISTORY")]
     watch_history: Duration,
-    /// Changes that are kept at most, whatever their age; each holds an object as it was before and after
+    /// Revisions that are kept at most, whatever their age; each holds what it changed as it was before and after
     #[arg(
         long,
         value_name = "COUNT",

@@ -17,6 +17,9 @@ use crate::storage::{Batch, Error, Event, Revision, Storage, Watch};
 const CHANNEL: usize = 64;
 /// etcd silently drops a progress request while the watch has not caught up, so it is repeated this often.
 const REPEAT: Duration = Duration::from_millis(20);
+/// A watch that was asked for progress and has said nothing for so long may be on a dead connection. Together with the next
+/// this leaves time to begin again elsewhere within the patience of whoever waits.
+const QUIET: Duration = Duration::from_millis(500);
 /// How long a connection may take to give a sign of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
@@ -107,6 +110,8 @@ impl Pump {
     async fn run(&mut self, mut stream: WatchResponseStream, mut asked: mpsc::Receiver<()>) -> Result<(), Error> {
         let mut asking = true;
         let mut repeat = Instant::now();
+        // The last message, question or sign of life.
+        let mut heard = Instant::now();
         let mut failures = self.storage.members.failures();
         loop {
             let broken = tokio::select! {
@@ -117,6 +122,7 @@ impl Pump {
                         if !self.pass(&next).await {
                             return Ok(());
                         }
+                        heard = Instant::now();
                         continue;
                     }
                     Err(error) => error,
@@ -124,13 +130,24 @@ impl Pump {
                 request = asked.recv(), if asking && self.target.is_none() => {
                     match request {
                         Some(()) if !self.aim().await? => return Ok(()),
-                        Some(()) => repeat = Instant::now(),
+                        Some(()) => {
+                            repeat = Instant::now();
+                            heard = repeat;
+                        }
                         None => asking = false,
                     }
                     continue;
                 }
                 Ok(()) = failures.changed() => match self.lives().await {
                     true => continue,
+                    false => self.storage.members.late(),
+                },
+                // Requests may go to another member since long, so that their failures tell nothing about this one.
+                () = sleep_until(heard + QUIET), if self.target.is_some() => match self.lives().await {
+                    true => {
+                        heard = Instant::now();
+                        continue;
+                    }
                     false => self.storage.members.late(),
                 },
                 () = sleep_until(repeat), if self.target.is_some() => {
@@ -146,8 +163,8 @@ impl Pump {
         }
     }
 
-    /// Whether the watch's connection still carries anything. Asked when a member has failed: a silent connection would
-    /// be noticed much later by itself, and reads would wait for this watch until then.
+    /// Whether the watch's connection still carries anything. Asked when a member has failed, and when somebody waits for
+    /// this watch and it says nothing: a silent connection would be noticed much later by itself.
     async fn lives(&self) -> bool {
         let options = GetOptions::new().with_count_only().with_serializable();
         let mut client = members::kv(&self.client);

@@ -5,18 +5,20 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::Instant;
 
-use super::members::{BOUND, refuses_what_cannot_be_fresh};
-use super::stage::Stage;
-use super::{SOON, rounds};
-use crate::harness::eventually;
+use super::members::refuses_what_cannot_be_fresh;
+use super::stage::{Server, Stage};
+use super::{SOON, create, read, rounds, watch};
 use crate::harness::in_process::Caller;
 use crate::harness::tenancy::{an_organization, as_stored, organizations, stored, user};
+use crate::harness::{Proxy, eventually};
 
-/// How long the lines are silent: once so that the server notices a dead connection, which takes 9 s, as the last
-/// request within this time takes 5; once so that everything goes on as if nothing had been.
-const SILENT: [Duration; 2] = [Duration::from_secs(6), Duration::from_millis(500)];
+/// How long the lines are silent at least. In any case until something has been refused, which takes 5 s: by then the
+/// server has given up its watch of etcd, too, which asks for a sign of life and gets none.
+const SILENT: [Duration; 2] = [Duration::ZERO; 2];
 /// In the long form.
 const LONG: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(30)];
+/// Reads past a silent watch, of which one must be answered in time.
+const TRIES: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_cut_off_refuses_and_catches_up() {
@@ -28,9 +30,7 @@ async fn a_server_that_is_cut_off_refuses_and_catches_up() {
     let alice = stage.caller(0, "alice").await;
     let admins = stage.admins().await;
     // Its watch stays open all the time.
-    let mut open = alice
-        .watch(&format!("{}?allowWatchBookmarks=true", organizations()))
-        .await;
+    let mut open = watch(&alice, &format!("{}?allowWatchBookmarks=true", organizations())).await;
     let lengths = if rounds(1) > 1 { LONG } else { SILENT };
     // Once with the history compacted meanwhile, once without.
     for (length, compacted) in lengths.into_iter().zip([true, false]) {
@@ -82,9 +82,7 @@ async fn a_server_that_is_cut_off_refuses_and_catches_up() {
                     break;
                 }
             }
-            open = alice
-                .watch(&format!("{}?allowWatchBookmarks=true", organizations()))
-                .await;
+            open = watch(&alice, &format!("{}?allowWatchBookmarks=true", organizations())).await;
         }
     }
     // And this one has gone on: it tells of something that was written after all of it.
@@ -93,17 +91,18 @@ async fn a_server_that_is_cut_off_refuses_and_catches_up() {
     while open.event().await.key() != name {}
 }
 
-/// A write gets no answer from etcd: whether it came about is unknown. The time that it took to say so.
+/// A write gets no answer from etcd: whether it came about is unknown. The time that it took to say so; the caller panics
+/// when it hangs.
 async fn refuses_a_write(admin: &Caller, name: String) -> Duration {
     let started = Instant::now();
     let body = as_stored(an_organization(&name, &[user("alice")]));
     let answer = admin.post(&stored(&organizations()), &body).await;
     assert!(matches!(answer.code, 503 | 504), "{}: {}", answer.code, answer.text());
-    assert!(started.elapsed() < BOUND, "a write hangs");
     started.elapsed()
 }
 
-/// One line of three falls silent, the one in use: the server moves to another member by itself.
+/// One line of three falls silent, the one in use: the server moves to another member by itself. So it does when only the
+/// watch is on that line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_silent_member_is_left_for_another() {
     let stage = Stage::start("one-silent", 1, &[]).await;
@@ -143,5 +142,84 @@ async fn one_silent_member_is_left_for_another() {
     }
     let ledger = writers.finish().await;
     ledger.holds(&stage.admins().await).await;
+    silence_where_only_the_watch_is(&stage, &alice).await;
     stage.converged(&followers, "after silent members").await;
+}
+
+/// Requests have left a member for the next one, and the watch has stayed. When that member falls silent, requests do not
+/// notice: a read waits for the watch, which has to find out by itself.
+async fn silence_where_only_the_watch_is(stage: &Stage, alice: &Caller) {
+    let server = &stage.servers[0];
+    // A busy machine may be too slow for the server's patience of 3 s, but not each time; the keepalive takes 9 s always.
+    for attempt in 0..TRIES {
+        let line = &server.lines[leave_to_the_watch(stage, server, attempt).await];
+        line.silence();
+        // Something new, or the read would not need the watch.
+        let name = format!("unseen-{attempt}");
+        stage.populate([name.clone()].into_iter(), "alice").await;
+        let started = Instant::now();
+        let answer = alice.get(&organizations()).await;
+        println!("only the watch: {} after {:?}", answer.code, started.elapsed());
+        line.mend();
+        match answer.code {
+            200 => {
+                assert!(answer.names().contains(&name), "{}", answer.text());
+                return;
+            }
+            503 | 504 => {}
+            code => panic!("{code}: {}", answer.text()),
+        }
+    }
+    panic!("a read was refused each time");
+}
+
+/// Makes the requests of the server move on from the member that its watch uses; that member.
+async fn leave_to_the_watch(stage: &Stage, server: &Server, attempt: usize) -> usize {
+    let admin = &stage.admins().await[0];
+    let mut serial = 0;
+    // The lines on which something came with each of three writes: of the requests, and of the watch.
+    let mut used = async || {
+        let mut used = vec![true; server.lines.len()];
+        for _ in 0..3 {
+            let before: Vec<u64> = server.lines.iter().map(Proxy::answered).collect();
+            serial += 1;
+            let name = format!("used-{attempt}-{serial}");
+            let body = as_stored(an_organization(&name, &[user("alice")]));
+            create(admin, &stored(&organizations()), &body).await;
+            read(admin, &stored(&organizations())).await.expect(200);
+            for (number, line) in server.lines.iter().enumerate() {
+                used[number] &= line.answered() > before[number];
+            }
+        }
+        let used = used.into_iter().enumerate().filter(|(_, used)| *used);
+        used.map(|(number, _)| number).collect::<Vec<_>>()
+    };
+    eventually("requests and the watch part", SOON, async || {
+        server.mend();
+        let [both] = used().await[..] else {
+            // They are apart, but who is where is not known: everybody connects again.
+            server.cut();
+            return Err("they do not come together".to_owned());
+        };
+        let next = (both + 1) % server.lines.len();
+        let (line, other) = (&server.lines[both], &server.lines[next]);
+        // Until the read is sent to the next member; in time for the watch, which is asked for a sign of life just then.
+        let before = other.answered();
+        line.silence();
+        let asked = eventually("another member is asked", SOON, async || match other.answered() {
+            now if now > before => Ok(()),
+            _ => Err("not yet"),
+        });
+        let mended = async {
+            asked.await;
+            line.mend();
+        };
+        let path = organizations();
+        tokio::join!(admin.get(&path), mended);
+        match used().await {
+            now if now.len() == 2 && now.contains(&both) && now.contains(&next) => Ok(both),
+            now => Err(format!("{both} was used, now {now:?}")),
+        }
+    })
+    .await
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::follower::items;
 use super::stage::{Server, Stage};
-use super::{SOON, merge, read};
+use super::{SOON, merge, read, watch};
 use crate::harness::in_process::Caller;
 use crate::harness::tenancy::{organization, organizations, stored, user};
 use crate::harness::{EtcdCluster, eventually};
@@ -16,7 +16,7 @@ use crate::harness::{EtcdCluster, eventually};
 /// Objects in the store.
 fn objects() -> usize {
     let given = std::env::var("BULWARD_FAULTS_OBJECTS").ok();
-    given.map_or(20_000, |text| text.parse().expect("BULWARD_FAULTS_OBJECTS is a number"))
+    given.map_or(10_000, |text| text.parse().expect("BULWARD_FAULTS_OBJECTS is a number"))
 }
 
 /// Writes objects straight into etcd, past every server.
@@ -124,6 +124,9 @@ async fn a_large_store_is_read_at_one_revision_while_others_write() {
     let line = lines[0].clone();
     let interfere = async {
         line.silent().await;
+        // Whatever the others manage meanwhile: the revision that is read is not the newest any more.
+        let further = seeder.object("further", objects(), user("dave"), 0);
+        seeder.write(vec![("further".to_owned(), further)]).await;
         stage.etcd.compact().await;
         line.mend();
     };
@@ -144,7 +147,7 @@ async fn a_large_store_is_read_at_one_revision_while_others_write() {
     // Now that it is up to date, it is so at once.
     read(&alice, &organizations()).await.expect(200);
     let query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&resourceVersion=0";
-    let mut watch = alice.watch(&format!("{}?{query}", organizations())).await;
+    let mut watch = watch(&alice, &format!("{}?{query}", organizations())).await;
     let (names, at) = watch.initial().await;
     let expected: Vec<String> = (0..objects())
         .step_by(100)

@@ -11,19 +11,14 @@ use crate::harness::eventually;
 use crate::harness::in_process::Caller;
 use crate::harness::tenancy::organizations;
 
-/// No request takes longer, whatever happens to etcd: two questions of 5 s (one under way, one's own), the wait for the
-/// cache, and what a busy machine adds.
-pub(super) const BOUND: Duration = Duration::from_secs(30);
-
-/// A read that must be fresh is refused with the time to come back; one that need not be is answered. The time that the
-/// refusal took.
+/// A read that must be fresh is refused with the time to come back (a caller panics when it hangs); one that need not be
+/// is answered. The time that the refusal took.
 pub(super) async fn refuses_what_cannot_be_fresh(alice: &Caller) -> Duration {
     let started = Instant::now();
     let answer = alice.get(&organizations()).await;
     let took = started.elapsed();
     assert!(matches!(answer.code, 503 | 504), "{}: {}", answer.code, answer.text());
     assert_eq!(answer.header("retry-after"), Some("1"), "{}", answer.text());
-    assert!(took < BOUND, "a read hangs for {took:?}");
     let any = alice.get(&format!("{}?resourceVersion=0", organizations())).await;
     any.expect(200);
     took

@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
 
-use super::rounds;
 use super::stage::Stage;
+use super::{rounds, seed};
 
 /// Troubles of a default run.
 const TROUBLES: usize = 4;
@@ -22,11 +22,7 @@ struct Schedule {
 
 impl Schedule {
     fn new() -> Schedule {
-        let given = std::env::var("BULWARD_FAULTS_SEED").ok();
-        let seed = given.map_or_else(
-            || rand::rng().random(),
-            |text| text.parse().expect("a seed is a number"),
-        );
+        let seed = seed();
         let long_form = rounds(1) > 1;
         println!("troubles with BULWARD_FAULTS_SEED={seed}");
         Schedule {
@@ -53,6 +49,9 @@ impl Schedule {
         let (at, line) = (&stage.servers[server], &stage.servers[server].lines[member]);
         let pause = self.pause();
         let compact = self.rng.random_range(0..3) == 0;
+        let kind = self.rng.random_range(0..8);
+        // Where members do not answer, nobody can.
+        let compact = compact && !matches!(kind, 5 | 7);
         let meanwhile = async || {
             sleep(pause / 2).await;
             if compact {
@@ -60,7 +59,7 @@ impl Schedule {
             }
             sleep(pause / 2).await;
         };
-        let what = match self.rng.random_range(0..8) {
+        let what = match kind {
             0 => {
                 at.process.kill();
                 meanwhile().await;

@@ -1,8 +1,10 @@
 //! The servers, their etcd, and the lines in between.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::follower::Follower;
-use super::rules;
 use super::writers::Writers;
+use super::{create, rules};
 use crate::harness::in_process::Caller;
 use crate::harness::tenancy::{all_projects, an_organization, as_stored, organizations, stored, user};
 use crate::harness::{Bulward, ControlPlane, EtcdCluster, Proxy};
@@ -13,6 +15,8 @@ pub(super) struct Stage {
     pub(super) plane: &'static ControlPlane,
     pub(super) servers: Vec<Server>,
     pub(super) etcd: EtcdCluster,
+    /// How many batches of writers have been started.
+    batches: AtomicUsize,
 }
 
 pub(super) struct Server {
@@ -31,7 +35,12 @@ impl Stage {
     pub(super) async fn on(etcd: EtcdCluster, count: usize, flags: &[&str]) -> Stage {
         let plane = ControlPlane::shared().await;
         let servers = join_all((0..count).map(|_| Server::start(plane, &etcd, flags))).await;
-        Stage { plane, servers, etcd }
+        Stage {
+            plane,
+            servers,
+            etcd,
+            batches: AtomicUsize::new(0),
+        }
     }
 
     /// A user of one of the servers.
@@ -52,7 +61,8 @@ impl Stage {
 
     /// Writers at all servers.
     pub(super) async fn writers(&self, count: usize) -> Writers {
-        Writers::start(&self.admins().await, count)
+        let batch = self.batches.fetch_add(1, Ordering::Relaxed);
+        Writers::start(&self.admins().await, count, batch)
     }
 
     /// Followers of everything that the writers write, as everybody who sees some of it; each begins at another server.
@@ -91,7 +101,7 @@ impl Stage {
         let admin = &self.admins().await[0];
         for name in names {
             let body = as_stored(an_organization(&name, &[user(owner)]));
-            admin.post(&stored(&organizations()), &body).await.expect(201);
+            create(admin, &stored(&organizations()), &body).await;
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use super::SOON;
+use super::{SOON, seed};
 use crate::harness::eventually;
 use crate::harness::in_process::{Caller, key};
 use crate::harness::tenancy::{
@@ -50,17 +50,16 @@ enum Outcome {
 }
 
 impl Writers {
-    /// Starts `count` writers, who begin at different servers and move on when one fails.
-    pub(super) fn start(admins: &[Caller], count: usize) -> Writers {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let batch = NEXT.fetch_add(1, Ordering::Relaxed);
-        let seed: u64 = rand::rng().random();
-        println!("writers {batch} with seed {seed}");
+    /// Starts `count` writers, who begin at different servers and move on when one fails. What each of them tries follows
+    /// from the seed and `batch`.
+    pub(super) fn start(admins: &[Caller], count: usize, batch: usize) -> Writers {
+        let seed = seed();
+        println!("writers {batch} with BULWARD_FAULTS_SEED={seed}");
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let writer = |number: usize| Writer {
             name: format!("w{batch}-{number}"),
-            rng: StdRng::seed_from_u64(seed.wrapping_add(number as u64)),
+            rng: StdRng::seed_from_u64(seed.wrapping_add((batch << 32 | number) as u64)),
             admins: admins.to_vec(),
             at: number,
             serial: 0,

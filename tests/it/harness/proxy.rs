@@ -85,10 +85,17 @@ impl Proxy {
         self.0.line.state.send_replace(State::Silent);
     }
 
+    /// Bytes that the target has sent.
+    pub(crate) fn answered(&self) -> u64 {
+        self.0.line.answered.load(Ordering::SeqCst)
+    }
+
     /// Falls silent as soon as the target has sent `bytes` from now on.
     pub(crate) fn silence_after(&self, bytes: u64) {
-        let answered = self.0.line.answered.load(Ordering::SeqCst);
-        self.0.line.silent_after.store(answered + bytes, Ordering::SeqCst);
+        self.0
+            .line
+            .silent_after
+            .store(self.answered() + bytes, Ordering::SeqCst);
     }
 
     /// Waits until the line has fallen silent.
