@@ -13,7 +13,7 @@ use super::{Stage, cast};
 /// How far back a list asks for a revision.
 const BACK: u64 = 40;
 /// A reader reads once for so much that is recorded: a list costs what many events cost, and tells as much as one.
-const PACE: usize = 30;
+const PACE: usize = 10;
 
 /// Reads until enough has been recorded.
 pub(super) async fn read(stage: Arc<Stage>, number: usize) {
