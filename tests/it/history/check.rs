@@ -58,12 +58,12 @@ pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut lists = lists::Lists::new(history);
     let mut looks = looks::Looks::new(history, &known);
     let mut watches = watches::Watches::new(history);
-    let writes = writes::Writes::new(history, &known);
+    let mut writes = writes::Writes::new(history, &known);
     for moment in &history.truth {
         lists.before(&mut judge, moment.revision);
         looks.before(&mut judge, moment.revision);
         watches.before(moment.revision);
-        let transitions = judge.apply(moment, &writes);
+        let transitions = judge.apply(moment, &mut writes);
         watches.at(&mut judge, moment.revision, &transitions);
         if judge.wrong.len() >= ENOUGH {
             return judge.wrong;
@@ -124,7 +124,7 @@ struct Sight {
 
 impl Judge<'_> {
     /// Goes on by one revision.
-    fn apply(&mut self, moment: &Moment, writes: &writes::Writes<'_>) -> Vec<Transition> {
+    fn apply(&mut self, moment: &Moment, writes: &mut writes::Writes<'_>) -> Vec<Transition> {
         let mut keys: Vec<Key> = moment
             .changes
             .iter()

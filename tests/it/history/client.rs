@@ -112,24 +112,25 @@ impl Client {
     }
 
     fn page(&self, query: &Query, shape: Shape, answer: &Answer) -> (Listed, Answered) {
-        let list = answer.json();
+        let mut list = answer.json();
+        let mut parts = |field: &str| match list[field].take() {
+            Value::Array(parts) => parts,
+            _ => Vec::new(),
+        };
+        let (rows, items) = (parts("rows"), parts("items"));
         let revision = number(&list["metadata"]["resourceVersion"]).unwrap_or_default();
         let token = list["metadata"]["continue"].as_str().filter(|token| !token.is_empty());
         let items: Vec<Seen> = match shape {
             Shape::Table => {
                 let columns = columns(&list);
-                let rows = list["rows"].as_array().cloned().unwrap_or_default();
                 rows.into_iter()
                     .map(|row| self.row(query.kind, row, &columns, None))
                     .collect()
             }
-            _ => {
-                let items = list["items"].as_array().cloned().unwrap_or_default();
-                items
-                    .into_iter()
-                    .map(|item| self.seen(query.kind, item, shape))
-                    .collect()
-            }
+            _ => items
+                .into_iter()
+                .map(|item| self.seen(query.kind, item, shape))
+                .collect(),
         };
         let last = items.last().map(|item| item.key.name.clone());
         let answered = Answered {
@@ -238,6 +239,7 @@ impl Client {
             replica: self.replica,
             verb: Verb::DeleteCollection,
             key,
+            collection: Some(query.clone()),
             replaces: None,
             began,
             ended,
@@ -252,6 +254,8 @@ impl Client {
                         .write(write(Some(self.key(query.kind, item)), Outcome::Gone(uid)));
                 }
             }
+            // Anything else is said before the first object is deleted; a conflict may come on the way.
+            Some(answer) if answer.code != 409 => self.recorder.write(write(None, Outcome::Refused(answer.code))),
             _ => self.recorder.write(write(None, Outcome::Unknown)),
         }
     }
@@ -278,6 +282,7 @@ impl Client {
             replica: self.replica,
             verb,
             key: Some(key.clone()),
+            collection: None,
             replaces,
             began,
             ended,

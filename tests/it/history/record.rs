@@ -199,6 +199,8 @@ pub(crate) struct Write {
     pub(crate) verb: Verb,
     /// Absent for the deletion of a collection that failed on its way.
     pub(crate) key: Option<Key>,
+    /// What the deletion of a collection selected.
+    pub(crate) collection: Option<Query>,
     /// The revision that it said to replace.
     pub(crate) replaces: Option<Revision>,
     pub(crate) began: Tick,

@@ -26,10 +26,8 @@ fn given(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Runs, and says in a line what that was. `BULWARD_HISTORY_SEED` replays, `BULWARD_HISTORY_EVENTS` is how much is to
-/// happen on all three storages together.
-pub(super) async fn run(opened: &Opened, events: usize) -> (History, u64) {
-    let seed = given("BULWARD_HISTORY_SEED").unwrap_or_else(rand::random);
+/// Runs, and says in a line what that was.
+pub(super) async fn run(opened: &Opened, events: usize, seed: u64) -> History {
     println!("BULWARD_HISTORY_SEED={seed}");
     let plan = Plan {
         seed,
@@ -91,7 +89,7 @@ pub(super) async fn run(opened: &Opened, events: usize) -> (History, u64) {
         history.writes.len(),
         history.truth.len()
     );
-    (history, seed)
+    history
 }
 
 /// With a certificate where the groups fit into one, else through the front proxy.
@@ -133,9 +131,11 @@ async fn cut(
     }
 }
 
+/// `BULWARD_HISTORY_SEED` replays, `BULWARD_HISTORY_EVENTS` is how much is to happen on all three storages together.
 async fn v01_to_v10_hold_under_churn(opened: Opened) {
+    let seed = given("BULWARD_HISTORY_SEED").unwrap_or_else(rand::random);
     let events = given("BULWARD_HISTORY_EVENTS").and_then(|events| usize::try_from(events / 3).ok());
-    let (history, seed) = run(&opened, events.unwrap_or(EVENTS)).await;
+    let history = run(&opened, events.unwrap_or(EVENTS), seed).await;
     let began = Instant::now();
     verify(&history, &format!("BULWARD_HISTORY_SEED={seed}"));
     println!("judged in {:.1?}", began.elapsed());

@@ -264,10 +264,10 @@ fn sequence(history: &History, watch: &Watch, start: Revision) -> Vec<Due> {
         losses: Losses::default(),
         wrong: Vec::new(),
     };
-    let writes = writes::Writes::new(history, &known);
+    let mut writes = writes::Writes::new(history, &known);
     let mut all = Vec::new();
     for moment in &history.truth {
-        let transitions = judge.apply(moment, &writes);
+        let transitions = judge.apply(moment, &mut writes);
         if moment.revision > start {
             all.extend(due(watch, moment.revision, &transitions));
         }

@@ -1,6 +1,7 @@
 //! Writes: what was acknowledged is in the store at its revision, was allowed there, and nothing else is in it (V11).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::record::{History, Key, Moment, Outcome, Revision, Shape, Verb, Version, Write};
 use super::known::Known;
@@ -12,9 +13,12 @@ pub(super) struct Writes<'a> {
     gone: HashMap<Revision, Vec<&'a Write>>,
     /// Deletions of a collection, by the uids in their answers; what had finalizers is only marked by them.
     collected: HashMap<&'a str, Vec<&'a Write>>,
-    /// Keys to which a write may have happened; nothing for a whole kind.
-    unknown: HashSet<Key>,
-    anything: bool,
+    /// What may have happened or not, and what was known when it was asked for. A write to one object explains one change
+    /// of it, and is gone from here then.
+    unknown: HashMap<&'a Key, Vec<(Revision, &'a Write)>>,
+    unknown_collected: Vec<(Revision, &'a Write)>,
+    /// By key, in the order of revisions.
+    versions: HashMap<&'a Key, Vec<&'a Arc<Version>>>,
 }
 
 impl<'a> Writes<'a> {
@@ -24,9 +28,13 @@ impl<'a> Writes<'a> {
             stored: HashMap::new(),
             gone: HashMap::new(),
             collected: HashMap::new(),
-            unknown: HashSet::new(),
-            anything: false,
+            unknown: HashMap::new(),
+            unknown_collected: Vec::new(),
+            versions: HashMap::new(),
         };
+        for (key, version) in history.truth.iter().flat_map(|moment| &moment.changes) {
+            writes.versions.entry(key).or_default().extend(version);
+        }
         for write in &history.writes {
             match (&write.outcome, &write.key) {
                 (Outcome::Stored(seen), _) => writes.stored.entry(seen.revision).or_default().push(write),
@@ -39,25 +47,26 @@ impl<'a> Writes<'a> {
                     }
                 }
                 (Outcome::Unknown, Some(key)) => {
-                    writes.unknown.insert(key.clone());
+                    let open = writes.unknown.entry(key).or_default();
+                    open.push((known.before(write.began), write));
                 }
-                (Outcome::Unknown, None) => writes.anything = true,
-                _ => {}
+                (Outcome::Unknown, None) => writes.unknown_collected.push((known.before(write.began), write)),
+                (Outcome::Refused(_), _) => {}
             }
         }
         writes
     }
 
     /// What a revision did was asked for by somebody who might; the model is still at the state before.
-    pub(super) fn judge(&self, judge: &mut Judge<'_>, moment: &Moment) {
-        let stored = self.stored.get(&moment.revision).map(Vec::as_slice).unwrap_or_default();
-        let gone = self.gone.get(&moment.revision).map(Vec::as_slice).unwrap_or_default();
+    pub(super) fn judge(&mut self, judge: &mut Judge<'_>, moment: &Moment) {
+        let stored = self.stored.remove(&moment.revision).unwrap_or_default();
+        let gone = self.gone.remove(&moment.revision).unwrap_or_default();
         for (key, after) in &moment.changes {
             let acknowledged = stored
                 .iter()
-                .chain(gone)
+                .chain(&gone)
                 .filter(|write| write.key.as_ref() == Some(key));
-            let mut explained = self.anything || self.unknown.contains(key);
+            let mut explained = false;
             for write in acknowledged {
                 explained = true;
                 let before = judge.model.get(key);
@@ -66,8 +75,7 @@ impl<'a> Writes<'a> {
                     Verb::Create | Verb::Delete if after.is_some() => after.as_ref(),
                     _ => before,
                 };
-                let may = self.history.who[write.who].everything
-                    || owned.is_some_and(|version| judge.model.owns(write.who, version));
+                let may = self.may(judge, write, owned);
                 let replaced = before.map_or(0, |version| version.revision);
                 if !may {
                     let what = format!(
@@ -83,11 +91,20 @@ impl<'a> Writes<'a> {
                     judge.wrong(Guarantee::Durable, "V11", write.who, moment.revision, what);
                 }
             }
-            if !explained && !self.was_collected(judge, key, after.as_deref()) {
+            let explained = explained
+                || self.was_collected(judge, key, after.as_deref())
+                || self.may_have_been_written(judge, key, after.as_ref(), moment.revision)
+                || self.may_have_been_collected(judge, key, after.as_deref(), moment.revision);
+            if !explained {
                 let what = format!("{key} was changed, but no write says so");
                 judge.wrong(Guarantee::Durable, "V11", 0, moment.revision, what);
             }
         }
+    }
+
+    /// Whether the writer may write to what is owned so.
+    fn may(&self, judge: &Judge<'_>, write: &Write, owned: Option<&Arc<Version>>) -> bool {
+        self.history.who[write.who].everything || owned.is_some_and(|version| judge.model.owns(write.who, version))
     }
 
     /// Whether somebody who might deleted the object with others, or marked it.
@@ -95,10 +112,70 @@ impl<'a> Writes<'a> {
         let Some(before) = judge.model.get(key) else {
             return false;
         };
-        let marked = after.is_none_or(|after| after.leaving && !before.leaving);
         let writes = self.collected.get(&*before.uid).map(Vec::as_slice).unwrap_or_default();
-        let may = |write: &&Write| self.history.who[write.who].everything || judge.model.owns(write.who, before);
-        marked && writes.iter().any(may)
+        deletes(before, after) && writes.iter().any(|write| self.may(judge, write, Some(before)))
+    }
+
+    /// Whether this may be what a write without an answer did, which can have done no more then.
+    fn may_have_been_written(
+        &mut self,
+        judge: &Judge<'_>,
+        key: &Key,
+        after: Option<&Arc<Version>>,
+        revision: Revision,
+    ) -> bool {
+        let before = judge.model.get(key);
+        let fits = |(known, write): &(Revision, &Write)| {
+            let (does, owned) = match (write.verb, before) {
+                (Verb::Create, _) => (before.is_none(), after),
+                (Verb::Update, Some(before)) => {
+                    let releases = after.is_none() && before.leaving;
+                    (
+                        releases || after.is_some_and(|after| after.leaving == before.leaving),
+                        Some(before),
+                    )
+                }
+                (Verb::Delete, Some(before)) => (deletes(before, after.map(|after| &**after)), Some(before)),
+                _ => (false, None),
+            };
+            let replaced = before.map(|before| before.revision);
+            let replaces = write.replaces.is_none() || write.replaces == replaced;
+            *known < revision && does && replaces && self.may(judge, write, owned)
+        };
+        let open = self.unknown.get(key).map(Vec::as_slice).unwrap_or_default();
+        let Some(at) = open.iter().position(fits) else {
+            return false;
+        };
+        self.unknown.get_mut(key).map(|open| open.remove(at)).is_some()
+    }
+
+    /// Whether a deletion of a collection without an answer may have come to this object: it was selected after what was
+    /// known then, and owned at the end.
+    fn may_have_been_collected(
+        &self,
+        judge: &Judge<'_>,
+        key: &Key,
+        after: Option<&Version>,
+        revision: Revision,
+    ) -> bool {
+        let Some(before) = judge.model.get(key) else {
+            return false;
+        };
+        let versions = self.versions.get(key).map(Vec::as_slice).unwrap_or_default();
+        let upto = versions.partition_point(|version| version.revision <= before.revision);
+        let selected = |known: Revision, write: &Write| {
+            let known = versions[..upto].partition_point(|version| version.revision <= known);
+            let since = &versions[known.saturating_sub(1)..upto];
+            let query = write.collection.as_ref();
+            query.is_some_and(|query| {
+                let mut own = since.iter().filter(|version| version.uid == before.uid);
+                own.any(|version| query.matches(version))
+            })
+        };
+        let fits = |(known, write): &(Revision, &Write)| {
+            *known < revision && selected(*known, write) && self.may(judge, write, Some(before))
+        };
+        deletes(before, after) && self.unknown_collected.iter().any(fits)
     }
 
     /// What was acknowledged and is nowhere.
@@ -133,4 +210,9 @@ impl<'a> Writes<'a> {
             judge.wrong(Guarantee::Durable, "durability", write.who, revision, what);
         }
     }
+}
+
+/// Whether the object went, or was marked for that; what is marked already goes by the removal of its finalizers.
+fn deletes(before: &Version, after: Option<&Version>) -> bool {
+    !before.leaving && after.is_none_or(|after| after.leaving)
 }

@@ -1,6 +1,7 @@
 //! Readers: lists of every kind, pages taken while others write, single objects.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -11,12 +12,18 @@ use super::{Stage, cast};
 
 /// How far back a list asks for a revision.
 const BACK: u64 = 40;
+/// A reader reads once for so much that is recorded: a list costs what many events cost, and tells as much as one.
+const PACE: usize = 10;
 
 /// Reads until enough has been recorded.
 pub(super) async fn read(stage: Arc<Stage>, number: usize) {
     let mut random = stage.random(2, number);
     while !stage.enough() {
+        let next = stage.recorder.count() + PACE;
         one(&stage, &mut random).await;
+        while stage.recorder.count() < next && !stage.enough() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

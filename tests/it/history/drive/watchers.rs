@@ -12,6 +12,8 @@ use super::{Stage, cast};
 
 /// How often a watch is resumed before another one takes its place.
 const LIVES: usize = 6;
+/// A watch is mostly cut after less than so many events.
+const CUT: usize = 150;
 
 /// Watches until everything has been heard.
 pub(super) async fn watch(stage: Arc<Stage>, number: usize, mut closer: Closer) {
@@ -51,7 +53,7 @@ async fn life(stage: &Stage, random: &mut StdRng, closer: &mut Closer) {
             resumes,
             bookmarks,
             seconds: random.random_bool(0.15).then(|| random.random_range(3..7)),
-            cut_after: random.random_bool(0.9).then(|| random.random_range(1..150)),
+            cut_after: random.random_bool(0.9).then(|| random.random_range(1..CUT)),
             silence: None,
         };
         let Some(followed) = stage.anywhere(who, random).watch(&plan, closer).await else {
