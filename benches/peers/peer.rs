@@ -1,8 +1,11 @@
 //! One of the servers that are compared.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::client::{Ask, Connection, Connector};
 use crate::machine::Watched;
@@ -32,6 +35,7 @@ impl Peer {
     pub(crate) async fn level(&mut self, bytes: usize) {
         let mut owner = self.connector.connect(OWNER.0, OWNER.1).await;
         let (number, objects) = (9_999_999, 100);
+        self.known(&mut owner).await;
         for _ in 0..2 {
             let body = (self.object)(number, objects, self.padding);
             let (status, text) = owner.text(Ask::post(self.collection.to_owned(), body)).await;
@@ -42,6 +46,19 @@ impl Peer {
             let length = text.trim_end().len();
             let padding = (self.padding + bytes).checked_sub(length);
             self.padding = padding.unwrap_or_else(|| panic!("{}: objects have {length} bytes already", self.name));
+        }
+    }
+
+    /// Waits until the server believes the front proxy who is asking: it may be ready before it has read whom to believe.
+    async fn known(&self, owner: &mut Connection) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let (status, text) = owner.text(Ask::get(self.tens_path())).await;
+            if status == StatusCode::OK {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{}: {text}", self.name);
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
