@@ -158,8 +158,9 @@ async fn a_watcher_holds_no_snapshot() {
         subjects: None,
         place: Place::All,
     };
-    let (mut watcher, start) = fixture.cache.subscribe(interest).expect("ready");
-    let start = Arc::downgrade(&start);
+    let (mut watcher, snapshot) = fixture.cache.subscribe(interest).expect("ready");
+    let start = Arc::downgrade(&snapshot);
+    drop(snapshot);
     fixture.create("a", "alice").await;
     assert!(matches!(watcher.next().await, Some(Offer::Entry(_))));
     // The one who publishes lets go of the old snapshot a moment after the offer.
