@@ -40,11 +40,13 @@ impl Raw {
 
     /// The one key below `prefix` that ends with `name`, and its value.
     pub(crate) async fn find(&mut self, prefix: &str, name: &str) -> (String, Vec<u8>) {
-        let options = GetOptions::new().with_prefix();
+        // All values together are too large for one answer.
+        let options = GetOptions::new().with_prefix().with_keys_only();
         let answer = self.client.get(prefix, Some(options)).await.expect("etcd answers");
         let found = answer.kvs().iter().find(|pair| pair.key().ends_with(name.as_bytes()));
         let found = found.unwrap_or_else(|| panic!("nothing below {prefix} ends with {name}"));
         let key = String::from_utf8(found.key().to_vec()).expect("keys are text");
-        (key, found.value().to_vec())
+        let answer = self.client.get(key.clone(), None).await.expect("etcd answers");
+        (key, answer.kvs().first().expect("it was there").value().to_vec())
     }
 }
