@@ -88,15 +88,7 @@ fn memory(name: &str, bytes: &[u64]) -> Row {
         _ => None,
     };
     let target = share.map(|share| verdict("≤ 1/3", share <= 1.0 / 3.0));
-    [
-        name.to_owned(),
-        cell(0),
-        cell(1),
-        String::new(),
-        share.map(fraction).unwrap_or_default(),
-        String::new(),
-        target.unwrap_or_default(),
-    ]
+    of_two(name, [cell(0), cell(1)], share, target)
 }
 
 fn start(name: &str, starts: &[Vec<Started>], part: fn(&Started) -> Duration) -> Row {
@@ -113,10 +105,15 @@ fn start(name: &str, starts: &[Vec<Started>], part: fn(&Started) -> Duration) ->
         _ => None,
     };
     let target = share.map(|share| verdict("≤ 1/2", share <= 0.5));
+    of_two(name, [cell(0), cell(1)], share, target)
+}
+
+/// What ours and sample-apiserver alone are compared in, without processor time.
+fn of_two(name: &str, [ours, theirs]: [String; 2], share: Option<f64>, target: Option<String>) -> Row {
     [
         name.to_owned(),
-        cell(0),
-        cell(1),
+        ours,
+        theirs,
         String::new(),
         share.map(fraction).unwrap_or_default(),
         String::new(),

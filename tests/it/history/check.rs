@@ -48,13 +48,7 @@ const ENOUGH: usize = 50;
 /// Everything that is wrong, up to a bound.
 pub(crate) fn check(history: &History) -> Vec<Violation> {
     let known = Known::new(history);
-    let mut judge = Judge {
-        history,
-        known: &known,
-        model: Model::new(history),
-        losses: Losses::default(),
-        wrong: Vec::new(),
-    };
+    let mut judge = Judge::new(history, &known);
     let mut lists = lists::Lists::new(history);
     let mut looks = looks::Looks::new(history, &known);
     let mut watches = watches::Watches::new(history);
@@ -122,7 +116,18 @@ struct Sight {
     roles: Vec<Option<String>>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    /// Before the first revision.
+    fn new(history: &'a History, known: &'a Known) -> Self {
+        Self {
+            history,
+            known,
+            model: Model::new(history),
+            losses: Losses::default(),
+            wrong: Vec::new(),
+        }
+    }
+
     /// Goes on by one revision.
     fn apply(&mut self, moment: &Moment, writes: &mut writes::Writes<'_>) -> Vec<Transition> {
         let mut keys: Vec<Key> = moment

@@ -1,9 +1,8 @@
 //! Watches: the one sequence of events that is right after its start, up to where the watch was read (V3, V4, V5).
 
-use super::super::model::Model;
 use super::super::record::{Event, History, Revision, Seen, Shape, Start, Watch, What};
 use super::known::initial;
-use super::{Guarantee, Judge, Losses, Transition, writes};
+use super::{Guarantee, Judge, Transition, writes};
 
 /// What is under way, and what begins later.
 pub(super) struct Watches<'a> {
@@ -257,13 +256,7 @@ fn due(watch: &Watch, revision: Revision, transitions: &[Transition]) -> Vec<Due
 /// All that a watch should have said after its start; the whole history is gone through again, which only a failure costs.
 fn sequence(history: &History, watch: &Watch, start: Revision) -> Vec<Due> {
     let known = super::Known::new(history);
-    let mut judge = Judge {
-        history,
-        known: &known,
-        model: Model::new(history),
-        losses: Losses::default(),
-        wrong: Vec::new(),
-    };
+    let mut judge = Judge::new(history, &known);
     let mut writes = writes::Writes::new(history, &known);
     let mut all = Vec::new();
     for moment in &history.truth {
