@@ -16,6 +16,8 @@ use crate::wire::status::Status;
 
 /// The kind of metadata alone.
 pub const PARTIAL: &str = "PartialObjectMetadata";
+/// The kind of a list of it.
+const PARTIAL_LIST: &str = "PartialObjectMetadataList";
 
 /// An object with what a table says about the caller.
 pub struct Shown<'a> {
@@ -80,45 +82,27 @@ pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>
     match representation.shape {
         Shape::Object => {
             let view = call.view();
-            out.extend_from_slice(b"{\"apiVersion\":");
-            go_json::append(&mut out, &call.resource.group_version.to_string());
-            out.extend_from_slice(b",\"items\":[");
-            for (index, shown) in shown.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                view.write_item(shown.object, &mut out);
-            }
-            out.extend_from_slice(b"],\"kind\":");
-            go_json::append(&mut out, &format!("{}List", call.resource.stored.kind));
-            out.extend_from_slice(b",\"metadata\":");
-            go_json::append(&mut out, &metadata);
-            out.push(b'}');
+            let version = call.resource.group_version.to_string();
+            let kind = format!("{}List", call.resource.stored.kind);
+            let item = |object: &Object, out: &mut Vec<u8>| view.write_item(object, out);
+            write_list(&version, &kind, &metadata, shown, item, &mut out);
         }
         Shape::PartialList if representation.format == Format::Protobuf => {
             let items = shown.iter().map(|shown| shown.object.protobuf());
             let list = protobuf::metadata_list(&metadata, items);
-            protobuf::envelope(
-                representation.meta_version,
-                "PartialObjectMetadataList",
-                &list,
-                &mut out,
-            );
+            protobuf::envelope(representation.meta_version, PARTIAL_LIST, &list, &mut out);
             return Ok(respond::bytes(StatusCode::OK, respond::PROTOBUF, out));
         }
         Shape::PartialList => {
-            out.extend_from_slice(b"{\"apiVersion\":");
-            go_json::append(&mut out, representation.meta_version);
-            out.extend_from_slice(b",\"items\":[");
-            for (index, shown) in shown.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_partial(representation, shown.object, shown.object.revision, &mut out);
-            }
-            out.extend_from_slice(b"],\"kind\":\"PartialObjectMetadataList\",\"metadata\":");
-            go_json::append(&mut out, &metadata);
-            out.push(b'}');
+            let item = |object: &Object, out: &mut Vec<u8>| write_partial(representation, object, object.revision, out);
+            write_list(
+                representation.meta_version,
+                PARTIAL_LIST,
+                &metadata,
+                shown,
+                item,
+                &mut out,
+            );
         }
         Shape::Table => {
             let shown = shown.iter().map(|shown| (shown, shown.object.revision));
@@ -127,6 +111,31 @@ pub fn list(call: &Call<'_>, revision: Revision, page: &Page, shown: &[Shown<'_>
         Shape::Partial => return Err(representation.mismatch("unstructured.Unstructured", true)),
     }
     Ok(finish(call, StatusCode::OK, out))
+}
+
+/// Appends a list, of which `item` writes each object.
+fn write_list(
+    api_version: &str,
+    kind: &str,
+    metadata: &Value,
+    shown: &[Shown<'_>],
+    item: impl Fn(&Object, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"{\"apiVersion\":");
+    go_json::append(out, api_version);
+    out.extend_from_slice(b",\"items\":[");
+    for (index, shown) in shown.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        item(shown.object, out);
+    }
+    out.extend_from_slice(b"],\"kind\":");
+    go_json::append(out, kind);
+    out.extend_from_slice(b",\"metadata\":");
+    go_json::append(out, metadata);
+    out.push(b'}');
 }
 
 /// A Status that is a success.

@@ -36,7 +36,6 @@ impl View {
     /// Appends an object with another resourceVersion; what a dry run made was not stored and has none.
     pub fn write_at(&self, object: &Object, revision: Revision, out: &mut Vec<u8>) {
         match self.resource.version {
-            None if revision == object.revision && revision != 0 => object.write(&self.head, out),
             None if revision != 0 => object.write_at(&self.head, revision, out),
             _ => self.convert(object, revision, true, out),
         }

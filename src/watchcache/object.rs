@@ -146,29 +146,31 @@ impl Object {
 
     /// Appends the object behind a view's head (`{"apiVersion":…,"kind":…,`).
     pub fn write(&self, head: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(head);
-        out.extend_from_slice(&self.body);
+        self.write_at(head, self.revision, out);
     }
 
     /// As [`Object::write`], with another resourceVersion: a deletion carries the revision at which the object went.
     pub fn write_at(&self, head: &[u8], revision: Revision, out: &mut Vec<u8>) {
         out.extend_from_slice(head);
-        out.extend_from_slice(&self.body[..self.revision_at.start]);
-        out.extend_from_slice(revision.to_string().as_bytes());
-        out.extend_from_slice(&self.body[self.revision_at.end..]);
+        self.write_body(self.body.len(), revision, out);
     }
 
-    /// Appends `metadata` alone behind a head (`{"apiVersion":…,"kind":…,`), with this resourceVersion.
+    /// Appends `metadata` alone behind a head, with this resourceVersion.
     pub fn write_metadata_at(&self, head: &[u8], revision: Revision, out: &mut Vec<u8>) {
         out.extend_from_slice(head);
+        self.write_body(self.metadata_end, revision, out);
+        out.push(b'}');
+    }
+
+    /// Appends the body up to a place that is not before the resourceVersion, with this one.
+    fn write_body(&self, end: usize, revision: Revision, out: &mut Vec<u8>) {
         if revision == self.revision {
-            out.extend_from_slice(&self.body[..self.metadata_end]);
+            out.extend_from_slice(&self.body[..end]);
         } else {
             out.extend_from_slice(&self.body[..self.revision_at.start]);
             out.extend_from_slice(revision.to_string().as_bytes());
-            out.extend_from_slice(&self.body[self.revision_at.end..self.metadata_end]);
+            out.extend_from_slice(&self.body[self.revision_at.end..end]);
         }
-        out.push(b'}');
     }
 
     /// The row of a table; made once from the object.
