@@ -8,6 +8,7 @@ pub mod cache;
 pub mod encoded;
 pub mod log;
 pub mod object;
+mod page;
 pub mod reflector;
 pub mod snapshot;
 pub mod watchers;

@@ -8,12 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::Cache;
 use super::object::Object;
+use super::page::PageSize;
 use super::snapshot::{KindSpec, Snapshot, locate};
 use crate::storage::{Entry, Error, ListRequest, Page, Revision, Storage};
 use crate::visibility::KindId;
 
-/// Entries of one read while loading.
-const PAGE: usize = 5_000;
 /// The first and the longest pause after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
@@ -85,12 +84,16 @@ async fn load(cache: &Cache) -> Result<Snapshot, Error> {
 
 /// Sends every page, at the revision of the first one, until nobody wants more.
 async fn read(storage: Arc<dyn Storage>, pages: mpsc::Sender<Result<Page, Error>>) {
-    let mut request = ListRequest {
-        limit: PAGE,
-        ..ListRequest::default()
-    };
+    let mut size = PageSize::default();
+    let mut request = ListRequest::default();
     loop {
+        request.limit = size.entries();
         let page = storage.list(request.clone()).await;
+        match &page {
+            Ok(page) => size.read(&page.entries),
+            Err(_) if size.shrink() => continue,
+            Err(_) => {}
+        }
         let next = page.as_ref().ok().filter(|page| page.more);
         let next = next.and_then(|page| Some((page.entries.last()?.key.clone(), page.revision)));
         if pages.send(page).await.is_err() {

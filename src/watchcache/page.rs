@@ -1,0 +1,94 @@
+//! How many entries are read at once while everything is loaded.
+
+use crate::storage::Entry;
+
+/// Entries of the first page, when nothing is known about their size.
+const FIRST: usize = 200;
+/// The most entries of a page: etcd counts all keys that follow for each of them, so many pages cost the square of what
+/// there is, but two pages are held while they are parsed.
+const MOST: usize = 20_000;
+/// Bytes of values that a page should have.
+const BYTES: usize = 16 << 20;
+/// How many times more entries than the last one a page may have, as the next objects may be larger.
+const GROWTH: usize = 8;
+
+/// The size of the next page, by what the last one had.
+#[derive(Debug)]
+pub(super) struct PageSize(usize);
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self(FIRST)
+    }
+}
+
+impl PageSize {
+    /// Entries to ask for.
+    pub(super) fn entries(&self) -> usize {
+        self.0
+    }
+
+    /// Learns from a page.
+    pub(super) fn read(&mut self, entries: &[Entry]) {
+        let bytes: usize = entries.iter().map(|entry| entry.value.len()).sum();
+        let fitting = BYTES * entries.len() / bytes.max(1);
+        self.0 = fitting.clamp(1, MOST.min(self.0 * GROWTH));
+    }
+
+    /// After a failure, which may be that of an answer too large to be sent: whether a smaller page can be tried.
+    pub(super) fn shrink(&mut self) -> bool {
+        let smaller = self.0 > FIRST;
+        if smaller {
+            self.0 = FIRST;
+        }
+        smaller
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn page(entries: usize, bytes: usize) -> Vec<Entry> {
+        let entry = Entry {
+            key: "a".to_owned(),
+            value: Bytes::from(vec![0; bytes]),
+            revision: 1,
+        };
+        vec![entry; entries]
+    }
+
+    #[test]
+    fn pages_of_small_objects_grow_step_by_step_to_the_most() {
+        let mut size = PageSize::default();
+        let mut asked = Vec::new();
+        for _ in 0..4 {
+            asked.push(size.entries());
+            size.read(&page(size.entries(), 100));
+        }
+        assert_eq!(asked, [FIRST, FIRST * GROWTH, FIRST * GROWTH * GROWTH, MOST]);
+    }
+
+    #[test]
+    fn pages_of_large_objects_hold_the_bytes_that_are_aimed_at() {
+        let mut size = PageSize::default();
+        size.read(&page(FIRST, 1 << 20));
+        assert_eq!(size.entries(), BYTES >> 20);
+        size.read(&page(2, BYTES * 2));
+        assert_eq!(size.entries(), 1, "never none");
+        size.read(&[]);
+        assert_eq!(size.entries(), 1, "an empty page says nothing");
+    }
+
+    #[test]
+    fn a_failure_makes_a_page_small_once() {
+        let mut size = PageSize::default();
+        assert!(!size.shrink(), "the first page is the smallest that is tried");
+        size.read(&page(FIRST, 100));
+        assert!(size.shrink());
+        assert_eq!(size.entries(), FIRST);
+        assert!(!size.shrink());
+    }
+}
