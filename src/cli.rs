@@ -2,6 +2,7 @@
 
 mod apiserver;
 mod certs;
+mod controller_manager;
 mod dev;
 pub mod manifests;
 mod signals;
@@ -50,6 +51,8 @@ struct Cli {
 enum Command {
     /// Serve behind a kube-apiserver's aggregation layer
     Apiserver(Box<apiserver::Args>),
+    /// Make Organizations and Projects real on the cluster: namespaces and members
+    ControllerManager(Box<controller_manager::Args>),
     /// Serve on this machine, without a cluster, with users to try it as
     Dev(dev::Args),
     /// Make certificates: an authority of our own, and what it issues
@@ -90,6 +93,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
     logging::start(cli.logging_format, cli.verbosity);
     match cli.command {
         Command::Apiserver(arguments) => block_on(apiserver::run(*arguments)),
+        Command::ControllerManager(arguments) => block_on(controller_manager::run(*arguments)),
         Command::Dev(arguments) => block_on(dev::run(arguments)),
         Command::Certs(arguments) => certs::run(&arguments),
         Command::Manifests(options) => manifests::run(

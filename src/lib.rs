@@ -22,6 +22,7 @@ pub mod visibility;
 pub mod storage;
 
 pub mod cluster;
+pub mod controllers;
 
 pub mod certs;
 pub mod telemetry;

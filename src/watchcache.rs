@@ -12,7 +12,6 @@ mod page;
 pub mod reflector;
 pub mod snapshot;
 pub mod watchers;
-pub mod written;
 
 pub use crate::storage::Revision;
 pub use cache::Cache;

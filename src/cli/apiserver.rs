@@ -233,12 +233,12 @@ fn reserved(patterns: Vec<String>) -> Result<Vec<String>, Error> {
 }
 
 /// Takes an empty path too, unlike clap.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// A flag set to nothing is a flag not set, as Go has it.
-fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
@@ -248,6 +248,6 @@ fn listed(entries: Vec<String>) -> Vec<String> {
     trimmed.filter(|entry| !entry.is_empty()).collect()
 }
 
-fn refused(flag: &'static str, why: impl Into<String>) -> Error {
+pub(super) fn refused(flag: &'static str, why: impl Into<String>) -> Error {
     Error { flag, why: why.into() }
 }

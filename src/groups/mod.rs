@@ -2,6 +2,7 @@
 
 pub mod tenancy;
 
+use crate::controllers::manager::Manager;
 use crate::rest::resource::Registry;
 
 /// What groups may be told at start.
@@ -16,4 +17,9 @@ pub fn registry(options: &Options) -> Registry {
     Registry {
         groups: [tenancy::groups(options)].into_iter().flatten().collect(),
     }
+}
+
+/// Registers every group's controllers.
+pub fn controllers(manager: &mut Manager) {
+    tenancy::controllers::register(manager);
 }

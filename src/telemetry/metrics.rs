@@ -3,6 +3,7 @@
 //! Names, labels and buckets are those of k8s.io/apiserver pkg/endpoints/metrics/metrics.go where it has the metric, so
 //! that its dashboards and alerts fit; our own start with `bulward_`.
 
+pub mod controllers;
 mod process;
 #[cfg(test)]
 mod tests;

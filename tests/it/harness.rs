@@ -6,6 +6,7 @@
 mod aggregation;
 mod bulward;
 mod control_plane;
+mod controllers;
 pub(crate) mod custom_resource;
 mod etcd;
 pub(crate) mod etcd_cluster;
@@ -29,6 +30,7 @@ mod waiting;
 pub(crate) use aggregation::Registration;
 pub(crate) use bulward::{Bulward, GROUPS};
 pub(crate) use control_plane::ControlPlane;
+pub(crate) use controllers::Controllers;
 pub(crate) use etcd::Etcd;
 pub(crate) use etcd_cluster::EtcdCluster;
 pub(crate) use informer::{Informer, Watched};

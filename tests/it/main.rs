@@ -14,6 +14,7 @@ mod live;
 mod serving;
 mod source;
 mod storage;
+mod tenancy;
 mod tidy;
 mod verbs;
 mod visibility;

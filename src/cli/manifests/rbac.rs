@@ -1,5 +1,7 @@
 //! Who may do what: the server itself, and the users.
 
+mod controllers;
+
 use std::fmt::Write;
 
 use super::Options;
@@ -25,7 +27,7 @@ const CREATOR: &str = "\
 ";
 
 const FOOT: &str = "\
-# Nothing is granted on the unfiltered views: system:masters needs no grant there, and nobody else should have one.
+# Nothing else is granted on the unfiltered views: system:masters needs no grant there, and nobody else should have one.
 #
 # Nothing more is needed for kube-controller-manager. Its garbage collector (system:controller:generic-garbage-collector) and its namespace controller
 # (system:controller:namespace-controller) hold their verbs on all resources of all groups, in either view. That they see unfiltered what they look for
@@ -48,9 +50,9 @@ pub(super) fn rbac(registry: &Registry, options: &Options) -> String {
     binding(
         &mut out,
         "ClusterRoleBinding",
+        "",
         &format!("{service}:auth-delegator"),
-        "ClusterRole",
-        "system:auth-delegator",
+        ("ClusterRole", "system:auth-delegator"),
         &account,
     );
     out.push_str("---\n");
@@ -59,9 +61,9 @@ pub(super) fn rbac(registry: &Registry, options: &Options) -> String {
     binding(
         &mut out,
         "RoleBinding",
+        "  namespace: kube-system\n",
         &format!("{service}:authentication-reader"),
-        "Role",
-        reader,
+        ("Role", reader),
         &account,
     );
 
@@ -78,9 +80,9 @@ pub(super) fn rbac(registry: &Registry, options: &Options) -> String {
     binding(
         &mut out,
         "ClusterRoleBinding",
+        "",
         "bulward:user",
-        "ClusterRole",
-        "bulward:user",
+        ("ClusterRole", "bulward:user"),
         everybody,
     );
 
@@ -91,8 +93,16 @@ pub(super) fn rbac(registry: &Registry, options: &Options) -> String {
         cluster_role(&mut out, &name, &[resource], "create");
         out.push_str("---\n");
         out.push_str(CREATOR);
-        binding(&mut out, "ClusterRoleBinding", &name, "ClusterRole", &name, everybody);
+        binding(
+            &mut out,
+            "ClusterRoleBinding",
+            "",
+            &name,
+            ("ClusterRole", &name),
+            everybody,
+        );
     }
+    controllers::controllers(&mut out, options);
     out.push_str(FOOT);
     out
 }
@@ -121,13 +131,8 @@ fn cluster_role(out: &mut String, name: &str, resources: &[&Resource], verbs: &s
     }
 }
 
-/// A binding; RoleBindings are made in `kube-system`, where the one Role that we need is.
-fn binding(out: &mut String, kind: &str, name: &str, role_kind: &str, role: &str, subjects: &str) {
-    let namespace = if kind == "RoleBinding" {
-        "  namespace: kube-system\n"
-    } else {
-        ""
-    };
+/// A binding; `namespace` is the line of its metadata, empty for a ClusterRoleBinding.
+fn binding(out: &mut String, kind: &str, namespace: &str, name: &str, (role_kind, role): (&str, &str), subjects: &str) {
     let text = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: {kind}\n\

@@ -2,6 +2,7 @@
 //! and controllers) are two views of the same stored objects.
 
 pub mod columns;
+pub mod controllers;
 pub mod facts;
 pub mod organization;
 pub mod project;

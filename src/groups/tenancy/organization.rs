@@ -48,7 +48,7 @@ pub struct DisplayMetadata {
 }
 
 /// What the controllers found, for Organizations and Projects alike.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
     /// Subjects of the RoleBindings in the namespace, and for an Organization those of its ready Projects: they see the object.
@@ -56,8 +56,9 @@ pub struct Status {
     pub members: Vec<Subject>,
     /// Members of an Organization by RoleBindings of its own namespace, without those of its Projects: they may create
     /// Projects. Left out when it would equal members.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub own_members: Vec<Subject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<Subject>", extend("x-kubernetes-list-type" = "atomic"))]
+    pub own_members: Option<Vec<Subject>>,
     /// The namespace that belongs to the object.
     pub namespace: NamespaceReference,
     /// The latest observations; type Ready is the one to wait for.
@@ -71,7 +72,7 @@ pub struct Status {
 }
 
 /// A reference to a namespace.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NamespaceReference {
     /// The namespace's name.
@@ -79,7 +80,7 @@ pub struct NamespaceReference {
 }
 
 /// One observation of the state.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// What is observed, for example Ready.

@@ -24,7 +24,7 @@ pub enum Deleted {
 
 enum Plan {
     Remove,
-    Mark(Arc<Object>),
+    Mark(Object),
     /// It is marked already, nothing changes.
     Same,
 }
@@ -63,10 +63,7 @@ impl Store {
             let revision = if options.dry_run {
                 Ok(object.revision)
             } else {
-                match &plan {
-                    Plan::Mark(marked) => self.put(ops, marked).await,
-                    _ => self.commit(ops).await,
-                }
+                self.commit(ops).await
             };
             match revision {
                 Ok(revision) => {
@@ -123,7 +120,7 @@ impl Store {
         if new == old {
             Ok(Plan::Same)
         } else {
-            Ok(Plan::Mark(self.complete(target, 0, &new)?.into()))
+            Ok(Plan::Mark(self.complete(target, 0, &new)?))
         }
     }
 }

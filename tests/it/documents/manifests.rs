@@ -69,12 +69,20 @@ fn r9_everybody_may_use_the_filtered_view_and_create_organizations_alone() {
         assert_eq!(binding["roleRef"]["name"], name);
         assert_eq!(binding["subjects"][0]["name"], "system:authenticated");
     }
+    let controllers = "ClusterRole bulward:controller-manager";
     for (name, object) in objects().iter().filter(|(name, _)| name.starts_with("ClusterRole ")) {
         assert!(
-            !object["rules"].to_string().contains("storage.bulward.io"),
+            name == controllers || !object["rules"].to_string().contains("storage.bulward.io"),
             "{name} opens the unfiltered view"
         );
     }
+    let account = json!([
+        {"kind": "ServiceAccount", "name": "bulward-controller-manager", "namespace": "bulward-system"},
+    ]);
+    assert_eq!(
+        object("ClusterRoleBinding bulward:controller-manager")["subjects"],
+        account
+    );
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! Health and metrics of a process that serves nothing else.
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+
+use super::super::{
+    Failure,
+    apiserver::{CERTIFICATE_REFRESH, given, path, refused, self_signed_names},
+};
+use crate::{
+    certs,
+    http::{
+        body::{self, Body},
+        health::Health,
+        listener::{self, Handler, Limits, Peer},
+        shutdown::Shutdown,
+        tls::{self, ServingCertificate},
+    },
+    telemetry::metrics::{self, controllers::ControllerMetrics},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CertificateArgs {
+    /// Serving certificate followed by its intermediates, PEM; read again when it changes
+    #[arg(long, value_name = "FILE", value_parser = path(), env = "BULWARD_TLS_CERT_FILE")]
+    tls_cert_file: Option<PathBuf>,
+    /// Key of --tls-cert-file, PEM
+    #[arg(long, value_name = "FILE", value_parser = path(), env = "BULWARD_TLS_PRIVATE_KEY_FILE")]
+    tls_private_key_file: Option<PathBuf>,
+    /// Without --tls-cert-file: folder in which to keep a certificate of our own making and its authority, ca.crt
+    #[arg(
+        long,
+        value_name = "FOLDER", value_parser = path(),
+        default_value = "controller-manager.local.config/certificates",
+        env = "BULWARD_CERT_DIR"
+    )]
+    cert_dir: PathBuf,
+}
+
+struct Answers {
+    health: Health,
+    metrics: Arc<ControllerMetrics>,
+}
+
+impl CertificateArgs {
+    /// The certificate that the flags name, or one of our own.
+    pub(super) fn load(self, address: IpAddr) -> Result<Arc<ServingCertificate>, Failure> {
+        let failed = |error: &dyn std::fmt::Display| Failure::Runtime(format!("serving certificate: {error}"));
+        let (certificate, key) = match (given(self.tls_cert_file), given(self.tls_private_key_file)) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (Some(_), None) => return Err(refused("tls-cert-file", "needs --tls-private-key-file as well").into()),
+            (None, Some(_)) => return Err(refused("tls-private-key-file", "needs --tls-cert-file as well").into()),
+            (None, None) => {
+                let names = self_signed_names(address, Vec::new());
+                let files = certs::self_signed_serving(&self.cert_dir, &names).map_err(|error| failed(&error))?;
+                (files.certificate, files.key)
+            }
+        };
+        ServingCertificate::load(certificate, key).map_err(|error| failed(&error))
+    }
+}
+
+/// Serves until the shutdown.
+pub(super) fn start(
+    listener: TcpListener,
+    certificate: Arc<ServingCertificate>,
+    metrics: Arc<ControllerMetrics>,
+    shutdown: &Shutdown,
+) {
+    let health = Health::new().with_shutdown(shutdown);
+    let answers = Arc::new(Answers { health, metrics });
+    let stop = shutdown.draining().clone();
+    tokio::spawn(certificate.clone().follow(CERTIFICATE_REFRESH, stop.clone()));
+    let tls = tls::server_config(certificate);
+    let limits = Limits {
+        max_connections: 100,
+        ..Limits::default()
+    };
+    tokio::spawn(listener::serve(listener, tls, answers, limits, stop));
+}
+
+#[async_trait]
+impl Handler for Answers {
+    async fn handle(&self, request: Request<Incoming>, _: &Peer) -> Response<Body> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET");
+        }
+        let uri = request.uri();
+        if uri.path() == "/metrics" {
+            let mut response = Response::new(body::full(self.metrics.render()));
+            let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+            response.headers_mut().insert(header::CONTENT_TYPE, kind);
+            return response;
+        }
+        match self.health.respond(uri.path(), uri.query()).await {
+            Some(response) => response,
+            None => plain(StatusCode::NOT_FOUND, "try /healthz, /livez, /readyz or /metrics"),
+        }
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(body::full(text));
+    *response.status_mut() = status;
+    response
+}
