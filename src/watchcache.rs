@@ -12,6 +12,7 @@ mod page;
 pub mod reflector;
 pub mod snapshot;
 pub mod watchers;
+pub mod written;
 
 pub use crate::storage::Revision;
 pub use cache::Cache;

@@ -2,6 +2,7 @@
 
 use bulward::storage::{Batch, Event};
 use bulward::watchcache::log::Bounds;
+use bulward::watchcache::written::Written;
 
 use crate::machine::{median, row};
 use crate::objects::{COUNT, name, organization, owners, snapshot, specs};
@@ -10,6 +11,7 @@ pub(crate) fn run() {
     let specs = specs();
     let mut current = snapshot(&specs);
     let bounds = Bounds::default();
+    let written = Written::default();
     let mut revision = 1;
     for members in [1, 10, 300, 1_000] {
         let everybody: Vec<String> = (0..=members)
@@ -28,7 +30,7 @@ pub(crate) fn run() {
                     value: Some(if flip { with.clone() } else { without.clone() }.into()),
                 }],
             };
-            current = current.apply(&specs, &batch, &bounds).0;
+            current = current.apply(&specs, &batch, &bounds, &written).0;
         });
         let parse = median(301, || {
             let object = bulward::watchcache::Object::parse(&specs[0], "x".into(), 1, &with);

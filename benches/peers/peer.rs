@@ -33,9 +33,8 @@ pub(crate) struct Peer {
 impl Peer {
     /// Finds the padding with which an object is served in `bytes` bytes, its newline not counted.
     pub(crate) async fn level(&mut self, bytes: usize) {
-        let mut owner = self.connector.connect(OWNER.0, OWNER.1).await;
+        let mut owner = self.known().await;
         let (number, objects) = (9_999_999, 100);
-        self.known(&mut owner).await;
         for _ in 0..2 {
             let body = (self.object)(number, objects, self.padding);
             let (status, text) = owner.text(Ask::post(self.collection.to_owned(), body)).await;
@@ -49,15 +48,17 @@ impl Peer {
         }
     }
 
-    /// Waits until the server believes the front proxy who is asking: it may be ready before it has read whom to believe.
-    async fn known(&self, owner: &mut Connection) {
+    /// The owner, once the server believes the front proxy who is asking: it may be ready before it has read whom to believe,
+    /// and hang up on those who came too early.
+    async fn known(&self) -> Connection {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let (status, text) = owner.text(Ask::get(self.tens_path())).await;
-            if status == StatusCode::OK {
-                return;
+            let mut owner = self.connector.connect(OWNER.0, OWNER.1).await;
+            let answer = owner.try_text(Ask::get(self.tens_path())).await;
+            if matches!(answer, Ok((StatusCode::OK, _))) {
+                return owner;
             }
-            assert!(Instant::now() < deadline, "{}: {text}", self.name);
+            assert!(Instant::now() < deadline, "{}: {answer:?}", self.name);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

@@ -197,7 +197,7 @@ impl FieldManager {
                 writer,
                 api_version: write.group_version.to_string(),
                 time: Some(meta::now()),
-                fields: fields.union(&before),
+                fields: fields.and(before),
             });
         }
         managed.cap_updaters(UPDATERS);

@@ -21,7 +21,7 @@ use super::caller::Target;
 use super::field_manager::{FieldManager, Versions, Write};
 use super::paging::Sealer;
 use super::resource::{Edge, Kind, Registry};
-use crate::storage::{Entry, Error, Op, Revision, Storage};
+use crate::storage::{Change, Entry, Error, Op, Revision, Storage};
 use crate::visibility::KindId;
 use crate::watchcache::cache::Stale;
 use crate::watchcache::snapshot::locate;
@@ -216,6 +216,19 @@ impl Store {
     fn sees(&self, target: &Target<'_>, object: &Object, snapshot: &Snapshot) -> bool {
         let subjects = &target.caller.subjects;
         !target.filtered() || snapshot.sees(target.kind, object, subjects)
+    }
+
+    /// The transaction that stores `object`, as `ops[0]` does.
+    async fn put(&self, ops: Vec<Op>, object: &Arc<Object>) -> Result<Revision, Lost> {
+        if let Some(Op {
+            key,
+            change: Change::Put(stored),
+            ..
+        }) = ops.first()
+        {
+            self.cache.written().note(key, stored.clone(), object.clone());
+        }
+        self.commit(ops).await
     }
 
     /// The transaction of a write, `ops[0]` being the object itself.

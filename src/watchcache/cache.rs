@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::log::{Bounds, Entry};
 use super::snapshot::{KindSpec, Snapshot};
 use super::watchers::{Interest, Subscription, Watchers};
+use super::written::Written;
 use crate::storage::{Error, Revision, Storage};
 
 /// How long a read waits for the cache to reach the revision it needs.
@@ -53,6 +54,7 @@ pub struct Cache {
     /// Asks the running storage watch for progress.
     progress: Mutex<Option<mpsc::Sender<()>>>,
     probe: Mutex<Probe>,
+    written: Written,
 }
 
 /// A question to the storage that several askers wait for; whoever of them is there drives it.
@@ -78,12 +80,18 @@ impl Cache {
             revision: watch::Sender::new(0),
             progress: Mutex::new(None),
             probe: Mutex::default(),
+            written: Written::default(),
         })
     }
 
     /// What the cache knows of its kinds, by [`crate::visibility::KindId`].
     pub fn specs(&self) -> &[KindSpec] {
         &self.specs
+    }
+
+    /// What this process is writing.
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 
     /// Whether the cache has been loaded.

@@ -104,16 +104,24 @@ impl Object {
     }
 
     /// The object as the transaction of `revision` has stored it.
-    pub fn at(mut self, revision: Revision) -> Self {
-        let mut body = Vec::with_capacity(self.body.len() + 20);
+    pub fn at(&self, revision: Revision) -> Self {
+        let digits = revision.to_string().len();
+        let mut body = Vec::with_capacity(self.body.len() - self.revision_at.len() + digits);
         self.write_at(b"", revision, &mut body);
-        self.metadata_end = self.metadata_end + body.len() - self.body.len();
-        self.revision_at.end = self.revision_at.end + body.len() - self.body.len();
-        self.revision = revision;
-        self.body = body.into();
-        self.row = OnceLock::new();
-        self.protobuf = OnceLock::new();
-        self
+        let moved = |place: usize| place + body.len() - self.body.len();
+        Self {
+            key: self.key.clone(),
+            revision,
+            uid: self.uid.clone(),
+            labels: self.labels.clone(),
+            facts: self.facts.clone(),
+            fields: self.fields.clone(),
+            revision_at: self.revision_at.start..moved(self.revision_at.end),
+            metadata_end: moved(self.metadata_end),
+            body: body.into(),
+            row: OnceLock::new(),
+            protobuf: OnceLock::new(),
+        }
     }
 
     /// The object's name.

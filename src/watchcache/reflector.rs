@@ -135,7 +135,7 @@ async fn follow(cache: &Cache, pause: &mut Duration) -> Result<(), Error> {
         if batch.revision <= current.revision {
             continue;
         }
-        let (next, entry) = current.apply(&cache.specs, &batch, &cache.bounds);
+        let (next, entry) = current.apply(&cache.specs, &batch, &cache.bounds, cache.written());
         cache.publish(next, entry.as_ref());
     }
     Ok(())

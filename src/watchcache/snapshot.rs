@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::log::{Bounds, Change, Entry, Log, State};
 use super::object::Object;
+use super::written::Written;
 use crate::storage::{Batch, Revision};
 use crate::visibility::{Audience, Facts, Index, Key, KindId, Stored, index::namespace_range};
 use crate::wire::subject::SubjectKey;
@@ -154,8 +155,15 @@ impl Snapshot {
         self.index.share(&key, Arc::make_mut(&mut object.facts), old);
     }
 
-    /// The next snapshot, and what happened in between. Keys of kinds that nobody serves only move the revision.
-    pub fn apply(&self, specs: &[KindSpec], batch: &Batch, bounds: &Bounds) -> (Self, Option<Arc<Entry>>) {
+    /// The next snapshot, and what happened in between. Keys of kinds that nobody serves only move the revision; what this
+    /// process has `written` itself is not read again.
+    pub fn apply(
+        &self,
+        specs: &[KindSpec],
+        batch: &Batch,
+        bounds: &Bounds,
+        written: &Written,
+    ) -> (Self, Option<Arc<Entry>>) {
         let mut next = self.clone();
         next.revision = batch.revision;
         let mut changes = Vec::new();
@@ -165,6 +173,9 @@ impl Snapshot {
                 continue;
             };
             let object = event.value.as_ref().and_then(|value| {
+                if let Some(own) = written.take(&event.key, value) {
+                    return Some(own.at(batch.revision));
+                }
                 let parsed = Object::parse(&specs[usize::from(kind.0)], key.clone(), batch.revision, value);
                 parsed
                     .inspect_err(|error| tracing::error!(key = event.key, %error, "stored object is unreadable, treated as absent"))

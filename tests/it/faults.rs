@@ -3,7 +3,8 @@
 //!
 //! After every trouble the same must hold: what was acknowledged is there, a read that claims to be fresh is, and
 //! whoever follows a list by a watch has exactly what a fresh list says. [`follower`] judges each watch by the rules of
-//! docs/testing.md while it runs; [`writers`] keeps what may and what must be stored.
+//! docs/testing.md while it runs; [`writers`] keeps what may and what must be stored; in [`recorded`] the model checker judges
+//! all that many callers saw.
 
 mod cut;
 mod follower;
@@ -13,6 +14,7 @@ mod killed;
 mod members;
 mod pressure;
 mod random;
+mod recorded;
 mod rules;
 mod stage;
 mod writers;

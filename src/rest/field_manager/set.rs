@@ -107,6 +107,15 @@ impl Set {
         all
     }
 
+    /// What is in either, where neither is needed any more.
+    pub fn and(mut self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
+        }
+        self.extend(&other);
+        self
+    }
+
     /// Adds everything that is in another set; what that costs is what is added.
     pub fn extend(&mut self, other: &Self) {
         for (element, node) in &other.nodes {

@@ -52,8 +52,15 @@ struct Change<'a> {
     form: &'a Form,
     /// What has another value than before.
     set: Set,
-    /// The same, and what is gone.
-    touched: Set,
+    /// What is gone.
+    removed: Set,
+}
+
+impl Change<'_> {
+    /// What is left of the fields of somebody else.
+    fn leaves(&self, fields: &Set) -> Set {
+        fields.difference(&self.set).difference(&self.removed)
+    }
 }
 
 impl Changes<'_> {
@@ -72,7 +79,7 @@ impl<'a> Updater<'a> {
         let changes = self.changes(live, new, managed)?;
         managed.edit(|owned| {
             let seen = self.seen(&changes, owned)?;
-            Some(owned.fields.difference(&seen.touched))
+            Some(seen.leaves(&owned.fields))
         });
         let own = changes
             .0
@@ -123,7 +130,7 @@ impl<'a> Updater<'a> {
         }
         managed.edit(|owned| {
             let seen = self.seen(&changes, owned).filter(|_| owned.writer != writer)?;
-            Some(owned.fields.difference(&seen.touched))
+            Some(seen.leaves(&owned.fields))
         });
         Ok((!scalar::equal(live, &new)).then_some(new))
     }
@@ -148,9 +155,11 @@ impl<'a> Updater<'a> {
                 let found = Comparison::of(form.shape(), &convert(live), &convert(new));
                 let found = found.map_err(|why| format!("failed to compare objects: {why}"))?;
                 let found = found.without(self.reset);
-                let set = found.modified.union(&found.added);
-                let touched = set.union(&found.removed);
-                changes.0.push(Change { form, set, touched });
+                changes.0.push(Change {
+                    form,
+                    set: found.modified.and(found.added),
+                    removed: found.removed,
+                });
             }
         }
         Ok(changes)

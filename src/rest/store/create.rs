@@ -1,6 +1,7 @@
 //! Create: who may, under which name, and in which namespace.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -11,7 +12,7 @@ use crate::rest::claim;
 use crate::rest::metadata;
 use crate::rest::resource::{Access, Edge};
 use crate::storage::{Change, Expect, Op, Revision};
-use crate::watchcache::Snapshot;
+use crate::watchcache::{Object, Snapshot};
 use crate::wire::meta;
 use crate::wire::status::{Details, Status};
 
@@ -105,14 +106,14 @@ impl Store {
         options: &WriteOptions,
         warnings: Vec<String>,
     ) -> Result<Option<Written>, Status> {
-        let created = self.complete(target, 0, object)?;
+        let created = Arc::new(self.complete(target, 0, object)?);
         if target.filtered() && !created.facts.owned_by(&target.caller.subjects) {
             let kind = &target.resource.stored.singular;
             let message = format!("cannot create {kind} you're not the owner of");
             return Err(Status::bad_request(message));
         }
         if options.dry_run {
-            return self.rehearse(target, created.into(), warnings).await;
+            return self.rehearse(target, created, warnings).await;
         }
         let stored = Bytes::from(created.stored());
         let mut snapshot = self.cache.any().map_err(super::stale)?;
@@ -131,7 +132,7 @@ impl Store {
                 change: Change::Put(stored.clone()),
             }];
             ops.extend(guards);
-            match self.commit(ops).await {
+            match self.put(ops, &created).await {
                 Ok(revision) => {
                     let object = created.at(revision).into();
                     return Ok(Some(Written { object, warnings }));
@@ -153,7 +154,7 @@ impl Store {
     async fn rehearse(
         &self,
         target: &Target<'_>,
-        object: std::sync::Arc<crate::watchcache::Object>,
+        object: Arc<Object>,
         warnings: Vec<String>,
     ) -> Result<Option<Written>, Status> {
         let snapshot = self.cache.fresh().await.map_err(super::stale)?;

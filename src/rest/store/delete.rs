@@ -24,7 +24,7 @@ pub enum Deleted {
 
 enum Plan {
     Remove,
-    Mark(Object),
+    Mark(Arc<Object>),
     /// It is marked already, nothing changes.
     Same,
 }
@@ -63,7 +63,10 @@ impl Store {
             let revision = if options.dry_run {
                 Ok(object.revision)
             } else {
-                self.commit(ops).await
+                match &plan {
+                    Plan::Mark(marked) => self.put(ops, marked).await,
+                    _ => self.commit(ops).await,
+                }
             };
             match revision {
                 Ok(revision) => {
@@ -120,7 +123,7 @@ impl Store {
         if new == old {
             Ok(Plan::Same)
         } else {
-            Ok(Plan::Mark(self.complete(target, 0, &new)?))
+            Ok(Plan::Mark(self.complete(target, 0, &new)?.into()))
         }
     }
 }

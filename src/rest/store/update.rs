@@ -79,12 +79,12 @@ impl Store {
                 (_, None) => return Err(not_found(target)),
                 (Ok(Plan::Same(warnings)), Some(current)) => return Ok(written(current.clone(), warnings)),
                 (Ok(Plan::Put(value, warnings)), Some(current)) => {
-                    let next = self.complete(target, 0, &value)?;
+                    let next = Arc::new(self.complete(target, 0, &value)?);
                     (put_ops(target, current, &next), (next, None), warnings)
                 }
                 // An object that goes has no revision of its own any more: it is shown with its last one.
                 (Ok(Plan::Remove(value, warnings)), Some(current)) => {
-                    let last = self.complete(target, 0, &value)?;
+                    let last = Arc::new(self.complete(target, 0, &value)?);
                     (remove_ops(target, current), (last, Some(current.revision)), warnings)
                 }
             };
@@ -93,7 +93,7 @@ impl Store {
                 let revision = current.as_ref().map_or(0, |current| current.revision);
                 return Ok(written(next.at(revision).into(), warnings));
             }
-            match self.commit(ops).await {
+            match self.put(ops, &next).await {
                 Ok(revision) => return Ok(written(next.at(shown_at.unwrap_or(revision)).into(), warnings)),
                 Err(Lost::Race(entry)) => {
                     // Newer than the snapshot, which a refusal therefore must not rest upon.

@@ -2,6 +2,7 @@
 //! kubeOpenAPIResultToFieldErrors of k8s.io/apiextensions-apiserver pkg/apiserver/validation/validation.go).
 
 use std::collections::HashSet;
+use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
@@ -16,11 +17,11 @@ const MAX_WHOLE: f64 = 9_007_199_254_740_991.0;
 /// What is wrong with `value`; what equals its counterpart in `old` is not looked at.
 pub(super) fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    validate_at(schema, value, old, "", &mut errors);
+    validate_at(schema, value, old, Path::Root, &mut errors);
     errors
 }
 
-fn validate_at(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+fn validate_at(schema: &Schema, value: &Value, old: Option<&Value>, path: Path<'_>, errors: &mut Vec<FieldError>) {
     if old == Some(value) {
         return;
     }
@@ -44,15 +45,38 @@ fn validate_at(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, 
 /// What an error calls the root.
 pub(super) const ROOT: &str = "<nil>";
 
+/// Where a value is; written out for an error only.
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root,
+    /// A field that the schema names.
+    Field(&'a Path<'a>, &'a str),
+    /// One that it does not name: written with its dot in the root, too.
+    Unnamed(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Field(Path::Root, key) => f.write_str(key),
+            Path::Field(parent, key) | Path::Unnamed(parent, key) => write!(f, "{parent}.{key}"),
+            Path::Item(parent, at) => write!(f, "{parent}[{at}]"),
+        }
+    }
+}
+
 /// The path as the error names it: without the dot that leads in the root.
-fn name(path: &str) -> String {
-    match path.strip_prefix('.').unwrap_or(path) {
+fn name(path: Path<'_>) -> String {
+    let path = path.to_string();
+    match path.strip_prefix('.').unwrap_or(&path) {
         "" => ROOT.to_owned(),
         path => path.to_owned(),
     }
 }
 
-fn check_type(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn check_type(schema: &Schema, value: &Value, path: Path<'_>, errors: &mut Vec<FieldError>) {
     let format = schema.format.as_deref().unwrap_or_default();
     let (actual, actual_format) = match value {
         Value::Null => ("null", ""),
@@ -106,7 +130,7 @@ fn known_format(wanted: &str, format: &str) -> bool {
     }
 }
 
-fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldError>) {
+fn check_text(schema: &Schema, text: &str, path: Path<'_>, errors: &mut Vec<FieldError>) {
     let Limits {
         min_length, max_length, ..
     } = schema.limits;
@@ -125,7 +149,7 @@ fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldErr
     }
 }
 
-fn check_number(schema: &Schema, number: &Number, path: &str, errors: &mut Vec<FieldError>) {
+fn check_number(schema: &Schema, number: &Number, path: Path<'_>, errors: &mut Vec<FieldError>) {
     let value = number.as_f64().unwrap_or(f64::NAN);
     if schema.kind == Some(Type::Integer) {
         let format = schema
@@ -173,7 +197,7 @@ fn check_number(schema: &Schema, number: &Number, path: &str, errors: &mut Vec<F
     }
 }
 
-fn check_list(schema: &Schema, list: &[Value], old: Option<&Vec<Value>>, path: &str, errors: &mut Vec<FieldError>) {
+fn check_list(schema: &Schema, list: &[Value], old: Option<&Vec<Value>>, path: Path<'_>, errors: &mut Vec<FieldError>) {
     if let Some(items) = &schema.items {
         for (at, value) in list.iter().enumerate() {
             let old = match (&schema.list_type, old) {
@@ -183,7 +207,7 @@ fn check_list(schema: &Schema, list: &[Value], old: Option<&Vec<Value>>, path: &
                 }
                 _ => None,
             };
-            validate_at(items, value, old, &format!("{path}[{at}]"), errors);
+            validate_at(items, value, old, Path::Item(&path, at), errors);
         }
     }
     let (limits, size) = (&schema.limits, list.len());
@@ -204,7 +228,7 @@ fn check_object(
     schema: &Schema,
     map: &Map<String, Value>,
     old: Option<&Map<String, Value>>,
-    path: &str,
+    path: Path<'_>,
     errors: &mut Vec<FieldError>,
 ) {
     let (limits, size) = (&schema.limits, map.len());
@@ -220,21 +244,16 @@ fn check_object(
     if let Additional::Of(additional) = &schema.additional_properties {
         let unnamed = map.iter().filter(|(key, _)| !schema.properties.contains_key(*key));
         for (key, value) in unnamed {
-            validate_at(additional, value, before(key), &format!("{path}.{key}"), errors);
+            validate_at(additional, value, before(key), Path::Unnamed(&path, key), errors);
         }
     }
     for (key, property) in &schema.properties {
         if let Some(value) = map.get(key) {
-            let path = if path.is_empty() {
-                key.clone()
-            } else {
-                format!("{path}.{key}")
-            };
-            validate_at(property, value, before(key), &path, errors);
+            validate_at(property, value, before(key), Path::Field(&path, key), errors);
         }
     }
     for key in schema.required.iter().filter(|key| !map.contains_key(*key)) {
-        errors.push(FieldError::required(name(&format!("{path}.{key}")), ""));
+        errors.push(FieldError::required(name(Path::Field(&path, key)), ""));
     }
 }
 

@@ -14,14 +14,14 @@ const TROUBLES: usize = 4;
 /// After so many the books are checked.
 const CHECK: usize = 5;
 
-struct Schedule {
+pub(super) struct Schedule {
     rng: StdRng,
     longest: Duration,
     long_form: bool,
 }
 
 impl Schedule {
-    fn new() -> Schedule {
+    pub(super) fn new() -> Schedule {
         let seed = seed();
         let long_form = rounds(1) > 1;
         println!("troubles with BULWARD_FAULTS_SEED={seed}");
@@ -42,8 +42,8 @@ impl Schedule {
         pause
     }
 
-    /// One trouble, from its beginning to its end; what it was.
-    async fn trouble(&mut self, stage: &Stage) -> String {
+    /// One trouble, from its beginning to its end; what it was. `forget` compacts history.
+    pub(super) async fn trouble(&mut self, stage: &Stage, forget: impl AsyncFn()) -> String {
         let server = self.rng.random_range(0..stage.servers.len());
         let member = self.rng.random_range(0..stage.etcd.size());
         let (at, line) = (&stage.servers[server], &stage.servers[server].lines[member]);
@@ -55,7 +55,7 @@ impl Schedule {
         let meanwhile = async || {
             sleep(pause / 2).await;
             if compact {
-                stage.etcd.compact().await;
+                forget().await;
             }
             sleep(pause / 2).await;
         };
@@ -132,7 +132,10 @@ async fn everything_holds_under_random_troubles() {
         let writers = stage.writers(4).await;
         for _ in 0..CHECK.min(total - done) {
             writers.advance(20).await;
-            let what = schedule.trouble(&stage).await;
+            let forget = async || {
+                stage.etcd.compact().await;
+            };
+            let what = schedule.trouble(&stage, forget).await;
             println!("{:>4} s: {what}", started.elapsed().as_secs());
             // Both servers are of use again: each acknowledges something.
             writers.advance(20).await;

@@ -10,6 +10,9 @@ use crate::harness::tenancy::{all_projects, an_organization, as_stored, organiza
 use crate::harness::{Bulward, ControlPlane, EtcdCluster, Proxy};
 use futures::future::join_all;
 
+/// What their keys start with.
+pub(super) const PREFIX: &str = "/faults";
+
 /// Real servers on one etcd cluster, each with a line of its own to every member.
 pub(super) struct Stage {
     pub(super) plane: &'static ControlPlane,
@@ -120,7 +123,7 @@ impl Server {
     pub(super) async fn behind(plane: &ControlPlane, lines: Vec<Proxy>, flags: &[&str]) -> Server {
         let urls: Vec<String> = lines.iter().map(|line| format!("http://{}", line.address())).collect();
         let servers = format!("--etcd-servers={}", urls.join(","));
-        let own = [servers.as_str(), "--etcd-prefix=/faults"];
+        let own = [servers.as_str(), &format!("--etcd-prefix={PREFIX}")];
         let flags: Vec<&str> = own.into_iter().chain(flags.iter().copied()).collect();
         Server {
             process: Bulward::start(plane, &flags).await,

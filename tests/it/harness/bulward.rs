@@ -147,6 +147,14 @@ impl Bulward {
         Caller::through(plane.client_past_aggregator(&self.url(), &pair).await)
     }
 
+    /// A user as the front proxy introduces it, past the aggregator, with any number of groups.
+    pub(crate) async fn introduced(&self, plane: &ControlPlane, user: &str, groups: &[&str]) -> Caller {
+        let proxy = plane
+            .client_past_aggregator(&self.url(), plane.front_proxy_client())
+            .await;
+        Caller::through(proxy).introducing(user, groups)
+    }
+
     /// Its resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let process = self.process.lock();

@@ -169,10 +169,7 @@ impl InProcess {
 
     /// A user as a front proxy introduces it, with any number of groups.
     pub(crate) fn introduced(&self, name: &str, groups: &[&str]) -> Caller {
-        let mut headers = vec![("x-remote-user", name)];
-        headers.extend(groups.iter().map(|group| ("x-remote-group", *group)));
-        headers.push(("x-remote-group", "system:authenticated"));
-        Caller::new(self.port, AUTHORITY.certificate_pem(), Some(&FRONT_PROXY), &headers)
+        Caller::new(self.port, AUTHORITY.certificate_pem(), Some(&FRONT_PROXY), &[]).introducing(name, groups)
     }
 
     /// An administrator, who may use the storage view.

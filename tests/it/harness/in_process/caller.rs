@@ -54,6 +54,20 @@ impl Caller {
         }
     }
 
+    /// Somebody whom this front proxy introduces, with any number of groups.
+    pub(crate) fn introducing(mut self, name: &str, groups: &[&str]) -> Self {
+        let header = |name, value: &str| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).expect("a name"),
+            )
+        };
+        let groups = groups.iter().chain(&["system:authenticated"]);
+        self.headers = vec![header("x-remote-user", name)];
+        self.headers.extend(groups.map(|group| header("x-remote-group", group)));
+        self
+    }
+
     /// The same identity through kube's typed interface.
     pub(crate) fn kube(&self) -> kube::Client {
         self.client.clone()
