@@ -1,6 +1,7 @@
 //! May they: always-allowed paths, `system:masters`, and SubjectAccessReview for everybody else.
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::wire::selector::{FieldSelector, LabelSelector};
 use crate::wire::user::UserInfo;
@@ -9,6 +10,7 @@ mod forbidden;
 mod local;
 mod masters;
 mod paths;
+pub mod rbac;
 mod subject_access;
 mod union;
 
@@ -75,6 +77,25 @@ pub enum Decision {
 pub trait Authorizer: Send + Sync + 'static {
     /// Decides. An error means that no decision could be had; the request ends with 500.
     async fn authorize(&self, user: &UserInfo, attributes: &Attributes) -> Result<Decision, String>;
+
+    /// What a caller may do in a namespace, as far as it can be told without a question
+    /// (k8s.io/apiserver pkg/authorization/authorizer RuleResolver).
+    async fn rules(&self, _user: &UserInfo, _namespace: &str) -> Rules {
+        Rules::default()
+    }
+}
+
+/// What a caller may do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rules {
+    /// Entries of `status.resourceRules` in a SelfSubjectRulesReview.
+    pub resources: Vec<Value>,
+    /// Entries of `status.nonResourceRules`.
+    pub paths: Vec<Value>,
+    /// Whether there is more that could not be found out.
+    pub incomplete: bool,
+    /// Why.
+    pub error: String,
 }
 
 // === impl Decision ===

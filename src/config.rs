@@ -173,9 +173,11 @@ pub enum Authorization {
         /// How long a no is believed.
         deny_ttl: Duration,
     },
-    /// The fixed rules of `bulward dev`: the authenticated use the filtered API, discovery, OpenAPI and version; all
+    /// Fixed rules, for a server that stores no roles either: the authenticated use the filtered API, discovery, OpenAPI and version; all
     /// else is for `system:masters`.
     Development,
+    /// The Roles and bindings that the server itself stores: RBAC without a cluster.
+    StoredRoles,
 }
 
 impl Default for RequestHeader {

@@ -12,6 +12,7 @@ pub mod list;
 pub mod openapi;
 pub mod owners;
 pub mod patch;
+pub mod review;
 pub mod router;
 pub mod rows;
 pub mod typed;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use crate::rest::caller::{Caller, Target};
 use crate::rest::resource::Resource;
+use crate::rest::store::update::Part;
 use crate::rest::store::{Store, Written};
 use crate::visibility::KindId;
 use crate::watchcache::Snapshot;
@@ -46,8 +48,8 @@ pub struct Call<'a> {
     pub namespace: &'a str,
     /// The name in the path.
     pub name: &'a str,
-    /// Whether the request is about `/status`.
-    pub status: bool,
+    /// Which half of the object the path is about.
+    pub part: Part,
     /// The query.
     pub query: &'a Query,
     /// How the response is to be written.

@@ -1,5 +1,6 @@
 //! What the verbs mean: descriptors of resources, and the generic store behind all of them.
 
+pub mod admission;
 pub mod caller;
 pub mod claim;
 pub mod conventions;
@@ -7,6 +8,7 @@ pub mod field_manager;
 pub mod metadata;
 pub mod paging;
 pub mod resource;
+pub mod review;
 pub mod store;
 pub mod strategy;
 pub mod version;

@@ -1,6 +1,7 @@
 //! Wiring: a checked configuration and an open listener become a server.
 
 mod identity;
+mod roles;
 mod storage;
 
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::roles::StoredRoles;
 use crate::certs;
-use crate::config::{self, Certificate};
+use crate::config::{self, Authorization, Certificate};
 use crate::endpoints::Router;
 use crate::endpoints::discovery::{Documents, Surroundings};
 use crate::groups;
@@ -60,6 +62,7 @@ pub async fn run(config: config::Apiserver, listener: TcpListener, shutdown: Shu
     let Some(storage) = opened else { return Ok(()) };
     let registry = groups::registry(&groups::Options {
         reserved_names: config.reserved_names.clone(),
+        cluster: config.authorization == Authorization::StoredRoles,
     });
     serve(config, registry, storage?, listener, shutdown).await
 }
@@ -78,11 +81,17 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let _stop_background = stop.clone().drop_guard();
     let certificate = certificate(&config.serving.certificate)?;
-    let identity = identity::Identity::establish(&config, &stop).await?;
-
     let specs = store::specs(&registry).map_err(Error::Resources)?;
     let cache = Cache::new(specs, storage.clone(), config.history);
-    let store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
+    let mut store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
+    let mut roles = None;
+    if config.authorization == Authorization::StoredRoles {
+        let stored = Arc::new(StoredRoles::new(&registry, cache.clone()).map_err(Error::Resources)?);
+        store = store.with_admission(stored.clone());
+        roles = Some(stored);
+    }
+    let identity = identity::Identity::establish(&config, roles, &stop).await?;
+
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));
     tokio::spawn(
         certificate

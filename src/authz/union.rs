@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{AlwaysAllowPaths, Attributes, Authorizer, Decision, Local, Masters, SubjectAccessReviewAuthorizer};
+use super::{AlwaysAllowPaths, Attributes, Authorizer, Decision, Local, Masters, Rules, SubjectAccessReviewAuthorizer};
 use crate::wire::user::UserInfo;
 
 /// Asks one after the other until one allows. A denial means no more than that the next is asked; when nobody allows,
@@ -51,6 +51,21 @@ impl Authorizer for Union {
         } else {
             Err(errors.join(", "))
         }
+    }
+
+    async fn rules(&self, user: &UserInfo, namespace: &str) -> Rules {
+        let mut all = Rules::default();
+        for authorizer in &self.0 {
+            let own = authorizer.rules(user, namespace).await;
+            all.resources.extend(own.resources);
+            all.paths.extend(own.paths);
+            all.incomplete |= own.incomplete;
+            if !own.error.is_empty() {
+                let comma = if all.error.is_empty() { "" } else { ", " };
+                all.error.push_str(&format!("{comma}{}", own.error));
+            }
+        }
+        all
     }
 }
 

@@ -1,6 +1,9 @@
 //! `bulward dev`: everything in one process and one folder, with users to try it as.
 
+mod bootstrap;
+mod client;
 mod folder;
+mod namespaces;
 mod sample;
 #[cfg(test)]
 mod tests;
@@ -15,6 +18,7 @@ use std::{
 use super::{Failure, apiserver, listen, signals};
 use crate::{
     config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
+    groups,
     http::{listener::Limits, shutdown::Shutdown},
     server,
     watchcache::log::Bounds,
@@ -55,11 +59,18 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
 
     let welcome = async {
         sample::ready(&folder).await.map_err(Failure::Runtime)?;
+        let admin = client::client(&folder, "admin").map_err(Failure::Runtime)?;
+        bootstrap::make(&admin).await.map_err(Failure::Runtime)?;
         if let Err(error) = sample::make(&folder).await {
             tracing::warn!(%error, "the sample is not complete");
         }
         // Somebody who does not want to read it (a closed pipe) still wants the server.
         let _ = io::stdout().write_all(greeting(&arguments.data_dir, address).as_bytes());
+        let registry = groups::registry(&groups::Options {
+            cluster: true,
+            ..groups::Options::default()
+        });
+        namespaces::run(admin, &registry).await;
         std::future::pending().await
     };
     tokio::select! {
@@ -96,7 +107,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
             client_ca_file: Some(folder.authority_certificate()),
             request_header: RequestHeader::default(),
         },
-        authorization: Authorization::Development,
+        authorization: Authorization::StoredRoles,
         // There are no controllers here to which a missing object means anything (visibility.md V16).
         unfiltered_users: Vec::new(),
         reserved_names: Vec::new(),

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::input::same_namespace;
-use super::update::{part, same_place};
+use super::update::same_place;
 use super::{Call, encode};
 use crate::http::body::Body;
 use crate::http::pipeline::Permission;
@@ -48,10 +48,7 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Re
     };
     let target = call.target();
     let may_create = permission.to("create");
-    let (mut written, created) = call
-        .store
-        .apply(&target, part(call), &write, config, may_create)
-        .await?;
+    let (mut written, created) = call.store.apply(&target, call.part, &write, config, may_create).await?;
     written.warnings.splice(0..0, warnings);
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let code = if created { StatusCode::CREATED } else { StatusCode::OK };

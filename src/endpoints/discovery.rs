@@ -25,6 +25,7 @@ use crate::endpoints::openapi::OpenApi;
 use crate::endpoints::version;
 use crate::rest::resource::Registry;
 use crate::wire::json as go_json;
+use crate::wire::names::group_path;
 use crate::wire::protobuf;
 
 /// What discovery can be written as.
@@ -60,9 +61,16 @@ pub struct Documents {
     version: Bytes,
     /// Legacy discovery by path, without a trailing slash.
     legacy: BTreeMap<String, Value>,
-    aggregated: Value,
-    tagged: Tagged,
+    aggregated: Aggregated,
+    /// The same for `/api`.
+    aggregated_legacy: Aggregated,
     openapi: OpenApi,
+}
+
+/// All groups of one root in one document.
+struct Aggregated {
+    document: Value,
+    tagged: Tagged,
 }
 
 // === impl Documents ===
@@ -76,11 +84,16 @@ impl Documents {
             legacy::group_list(registry, &surroundings.server_address),
         );
         for group in &registry.groups {
-            legacy.insert(format!("/apis/{}", group.name), legacy::group(group));
+            let root = group_path(&group.name);
+            let described = match group.is_legacy() {
+                true => legacy::versions(group, &surroundings.server_address),
+                false => legacy::group(group),
+            };
             for version in group.versions() {
                 let list = legacy::resource_list(registry, group, version);
-                legacy.insert(format!("/apis/{}/{version}", group.name), list);
+                legacy.insert(format!("{root}/{version}"), list);
             }
+            legacy.insert(root, described);
         }
 
         let mut paths: Vec<&str> = legacy.keys().map(String::as_str).collect();
@@ -89,18 +102,22 @@ impl Documents {
         paths.sort_unstable();
         paths.dedup();
 
-        let aggregated = aggregated::list(registry);
+        let aggregated = |legacy| {
+            let document = aggregated::list(registry, legacy);
+            let tagged = Tagged::new(go_json::to_vec(&document));
+            Aggregated { document, tagged }
+        };
         Self {
             index: go_json::to_vec_pretty(&json!({"paths": paths})).into(),
             version: go_json::to_vec_pretty(&version::info()).into(),
-            tagged: Tagged::new(go_json::to_vec(&aggregated)),
+            aggregated: aggregated(false),
+            aggregated_legacy: aggregated(true),
             openapi: OpenApi::new(registry, Timestamp::now()),
             legacy,
-            aggregated,
         }
     }
 
-    /// The answer to a GET of `/`, `/index.html`, `/version`, and everything under `/apis` and `/openapi` that is a document; `None` for any other path.
+    /// The answer to a GET of `/`, `/index.html`, `/version`, and everything under `/api`, `/apis` and `/openapi` that is a document; `None` for any other path.
     pub fn respond(&self, question: &Question<'_>) -> Option<Answer> {
         let path = question.path;
         if path.starts_with("/openapi/") {
@@ -112,7 +129,12 @@ impl Documents {
             _ => {
                 let path = path.strip_suffix('/').unwrap_or(path);
                 let value = self.legacy.get(path)?;
-                Some(self.discovery(value, path == "/apis", question))
+                let aggregated = match path {
+                    "/apis" => Some(&self.aggregated),
+                    "/api" => Some(&self.aggregated_legacy),
+                    _ => None,
+                };
+                Some(discovery(value, aggregated, question))
             }
         }
     }
@@ -135,43 +157,45 @@ impl Documents {
     pub fn index_body(&self) -> Bytes {
         self.index.clone()
     }
+}
 
-    fn discovery(&self, legacy: &Value, root: bool, question: &Question<'_>) -> Answer {
-        let Some(choice) = accept::choose(question.accept, root) else {
-            return Answer::not_acceptable(&REPRESENTATIONS);
-        };
-        let value = if choice.aggregated { &self.aggregated } else { legacy };
-        let content_type = match (choice.format, choice.aggregated) {
-            (Format::Json, false) => "application/json",
-            (Format::Yaml, false) => "application/yaml",
-            (Format::Protobuf, false) => protobuf::MEDIA_TYPE,
-            // The aggregator takes any other spelling for a server that knows legacy discovery only.
-            (Format::Json, true) => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-            (Format::Yaml, true) => "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-            (Format::Protobuf, true) => {
-                "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-            }
-        };
-        let tag = |answer: Answer| {
-            answer
-                .with(ETAG, self.tagged.etag())
-                .with(VARY, HeaderValue::from_static("Accept"))
-                .with(CACHE_CONTROL, HeaderValue::from_static("public"))
-        };
-        // Compared as one string, as k8s.io/apiserver pkg/endpoints/discovery/aggregated/etag.go does.
-        if choice.aggregated
-            && question
-                .conditions
-                .if_none_match
-                .is_some_and(|known| self.tagged.etag() == known)
-        {
-            return tag(Answer::empty(StatusCode::NOT_MODIFIED));
+fn discovery(legacy: &Value, aggregated: Option<&Aggregated>, question: &Question<'_>) -> Answer {
+    let Some(choice) = accept::choose(question.accept, aggregated.is_some()) else {
+        return Answer::not_acceptable(&REPRESENTATIONS);
+    };
+    let aggregated = aggregated.filter(|_| choice.aggregated);
+    let value = aggregated.map_or(legacy, |aggregated| &aggregated.document);
+    let content_type = match (choice.format, choice.aggregated) {
+        (Format::Json, false) => "application/json",
+        (Format::Yaml, false) => "application/yaml",
+        (Format::Protobuf, false) => protobuf::MEDIA_TYPE,
+        // The aggregator takes any other spelling for a server that knows legacy discovery only.
+        (Format::Json, true) => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        (Format::Yaml, true) => "application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        (Format::Protobuf, true) => {
+            "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
         }
-        let answer = Answer::ok(
-            content_type,
-            encode(value, choice.format, question.pretty || choice.pretty),
-        );
-        if choice.aggregated { tag(answer) } else { answer }
+    };
+    let tag = |answer: Answer, tagged: &Tagged| {
+        answer
+            .with(ETAG, tagged.etag())
+            .with(VARY, HeaderValue::from_static("Accept"))
+            .with(CACHE_CONTROL, HeaderValue::from_static("public"))
+    };
+    // Compared as one string, as k8s.io/apiserver pkg/endpoints/discovery/aggregated/etag.go does.
+    let known = question.conditions.if_none_match;
+    if let Some(aggregated) = aggregated
+        && known.is_some_and(|known| aggregated.tagged.etag() == known)
+    {
+        return tag(Answer::empty(StatusCode::NOT_MODIFIED), &aggregated.tagged);
+    }
+    let answer = Answer::ok(
+        content_type,
+        encode(value, choice.format, question.pretty || choice.pretty),
+    );
+    match aggregated {
+        Some(aggregated) => tag(answer, &aggregated.tagged),
+        None => answer,
     }
 }
 

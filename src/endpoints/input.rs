@@ -13,9 +13,7 @@ use crate::rest::store::Wanted;
 use crate::rest::store::prepare::cannot_handle;
 use crate::wire::body::{self, Expected, MediaType};
 use crate::wire::meta;
-use crate::wire::negotiate::{self, Format};
 use crate::wire::options::{FieldValidation, manager_from_user_agent};
-use crate::wire::protobuf;
 use crate::wire::status::Status;
 
 /// The largest body, in bytes.
@@ -23,10 +21,14 @@ pub const LIMIT: usize = 3 << 20;
 /// How much of a body that is too large is read before the connection is given up, in bytes.
 const PATIENCE: usize = 4 * LIMIT;
 
-/// The format of the body.
-pub fn media_type(headers: &HeaderMap) -> Result<MediaType, Status> {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    MediaType::of(text)
+/// The format of the body, which is an object of the kind in the path.
+pub fn media_type(call: &Call<'_>, headers: &HeaderMap) -> Result<MediaType, Status> {
+    MediaType::of(content_type(headers), call.resource.has_protobuf())
+}
+
+/// `Content-Type`.
+pub fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(CONTENT_TYPE)?.to_str().ok()
 }
 
 /// The whole body.
@@ -58,14 +60,8 @@ pub async fn read(upload: &Upload) -> Result<Bytes, Status> {
 
 /// The body as the JSON of some options, which may come in protobuf as well.
 pub fn options(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if negotiate::request_format(text)? != Format::Protobuf {
-        return Ok(body::decode(media_type(headers)?, bytes)?.value);
-    }
-    let unknown = || Status::bad_request("the body is of a kind that has no protobuf form here");
-    protobuf::decode(bytes)
-        .map_err(Status::bad_request)?
-        .ok_or_else(unknown)
+    let media = MediaType::of(content_type(headers), true)?;
+    Ok(body::decode(media, bytes)?.value)
 }
 
 /// The body as an object of the kind in the path.

@@ -1,12 +1,13 @@
 //! PATCH: JSON Patch and JSON merge patch (k8s.io/apiserver pkg/endpoints/handlers/patch.go).
 //!
-//! Strategic merge patch is answered 415, as for every resource without Go types; kubectl then sends a merge patch.
+//! Strategic merge patch is for Kubernetes' own kinds alone; for others it is answered 415, as for every resource without Go
+//! types, and kubectl then sends a merge patch.
 
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
 use super::owners::{self, Found};
-use super::update::{part, same_place};
+use super::update::same_place;
 use super::{Call, apply, encode, input, typed};
 use crate::http::body::Body;
 use crate::http::pipeline::Permission;
@@ -17,7 +18,8 @@ use crate::rest::store::update::Way;
 use crate::wire::body::{self, Decoded};
 use crate::wire::negotiate::PatchType;
 use crate::wire::options::{FieldValidation, PatchOptions};
-use crate::wire::patch::{self, JsonPatch, OPERATIONS};
+use crate::wire::patch::{self, JsonPatch, OPERATIONS, strategic};
+use crate::wire::schema::Schema;
 use crate::wire::status::{Details, Status};
 use crate::wire::validation::FieldError;
 
@@ -25,6 +27,7 @@ use crate::wire::validation::FieldError;
 enum Change {
     Json(JsonPatch),
     Merge(Value),
+    Strategic(Value),
 }
 
 /// Changes an object.
@@ -38,7 +41,8 @@ pub async fn patch(
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let conventions = call.resource.stored.conventions;
-    let kind = PatchType::of(content_type).map_err(|refusal| conventions.unsupported_patch(refusal))?;
+    let kind = PatchType::of(content_type, call.resource.has_protobuf())
+        .map_err(|refusal| conventions.unsupported_patch(refusal))?;
     let bytes = input::read(upload).await?;
     if kind == PatchType::Apply {
         return apply::apply(call, &bytes, permission).await;
@@ -56,7 +60,7 @@ pub async fn patch(
     let modify = |current: &Value| {
         let mut object = call.resource.complete(current.clone());
         let (change, odd) = decoded.as_ref().map_err(Clone::clone)?;
-        change.apply(&mut object)?;
+        change.apply(&mut object, call.store.schema(&target))?;
         let text = object.clone();
         let unreadable = |why: String| Status::unreadable_patch(&text, &why);
         if conventions.kind_is_required() {
@@ -79,7 +83,7 @@ pub async fn patch(
     };
     let written = call
         .store
-        .update(&target, "patch", part(call), &write, Way::Edited(&modify))
+        .update(&target, "patch", call.part, &write, Way::Edited(&modify))
         .await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
@@ -123,9 +127,13 @@ fn check(call: &Call<'_>, object: &Value) -> Result<(), Status> {
 impl Change {
     /// Decodes a patch, with what its fields give twice or do not know.
     fn decode(kind: PatchType, bytes: &[u8], strict: bool) -> Result<(Self, Vec<String>), Status> {
-        if kind == PatchType::Merge {
+        if matches!(kind, PatchType::Merge | PatchType::Strategic) {
             let (patch, duplicates) = patch::decode_merge(bytes, strict).map_err(Status::bad_request)?;
-            return Ok((Self::Merge(patch), duplicates));
+            let change = match kind {
+                PatchType::Strategic => Self::Strategic(patch),
+                _ => Self::Merge(patch),
+            };
+            return Ok((change, duplicates));
         }
         let (patch, odd) = patch::decode_json(bytes, strict).map_err(Status::bad_request)?;
         if patch.len() > OPERATIONS {
@@ -138,7 +146,7 @@ impl Change {
         Ok((Self::Json(patch), odd))
     }
 
-    fn apply(&self, object: &mut Value) -> Result<(), Status> {
+    fn apply(&self, object: &mut Value, schema: &Schema) -> Result<(), Status> {
         match self {
             Self::Json(patch) => patch.apply(object).map_err(|error| {
                 tracing::debug!(%error, "JSON patch does not apply");
@@ -149,6 +157,7 @@ impl Change {
                 patch::merge(object, patch);
                 Ok(())
             }
+            Self::Strategic(patch) => strategic::apply(object, patch, schema).map_err(Status::bad_request),
         }
     }
 }

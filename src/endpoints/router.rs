@@ -7,7 +7,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, VA
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::discovery::{Conditions, Documents, Question};
-use super::{Call, create, delete, delete_collection, get, list, patch, update, watch};
+use super::{Call, create, delete, delete_collection, get, list, patch, review, update, watch};
 use crate::http::body::{self, Body};
 use crate::http::compress;
 use crate::http::health::Health;
@@ -18,6 +18,7 @@ use crate::http::upgrade::Upgrade;
 use crate::rest::caller::Caller;
 use crate::rest::resource::{Access, Registry, Resource};
 use crate::rest::store::Store;
+use crate::rest::store::update::Part;
 use crate::telemetry::metrics::{self, Metrics};
 use crate::wire::negotiate;
 use crate::wire::quote::go_quote;
@@ -44,6 +45,10 @@ pub struct Router {
 impl Route for Router {
     fn serves(&self, info: &RequestInfo) -> bool {
         self.registry.find(&info.group, &info.version, &info.resource).is_some()
+            || self
+                .registry
+                .review(&info.group, &info.version, &info.resource)
+                .is_some()
     }
 
     async fn route(&self, request: Authorized) -> Response<Body> {
@@ -68,7 +73,7 @@ impl Route for Router {
                 .headers_mut()
                 .append(VARY, HeaderValue::from_static("Accept-Encoding"));
         }
-        let discovery = path.starts_with("/apis");
+        let discovery = path.starts_with("/api");
         if gzip && discovery {
             compress::gzip(response, compress::OBJECTS).await
         } else {
@@ -141,7 +146,10 @@ impl Router {
 
     /// Whether the path is below a group that is served here.
     fn serves_group(&self, path: &str) -> bool {
-        let group = path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next());
+        let group = match path.strip_prefix("/apis/") {
+            Some(rest) => rest.split('/').next(),
+            None => (path == "/api" || path.starts_with("/api/")).then_some(""),
+        };
         self.registry.groups.iter().any(|own| Some(own.name.as_str()) == group)
     }
 
@@ -150,6 +158,15 @@ impl Router {
         let info = &request.info;
         let resource = self.registry.find(&info.group, &info.version, &info.resource);
         let Some(resource) = resource else {
+            if let Some(question) = self.registry.review(&info.group, &info.version, &info.resource) {
+                if info.named_by_path || question.namespaced == info.namespace.is_empty() {
+                    return Err(Status::unknown_path());
+                }
+                if request.method != Method::POST {
+                    return Err(Status::method_not_allowed());
+                }
+                return review::review(question, &request).await;
+            }
             let known = self.registry.groups.iter().any(|group| group.name == info.group);
             return match known {
                 true => Err(Status::unknown_path()),
@@ -161,19 +178,22 @@ impl Router {
             };
         };
         let namespaced = resource.stored.namespaced;
-        let in_namespace = !info.namespace.is_empty();
+        // A namespace stands where that of other objects does, and is in none.
+        let in_namespace = !info.namespace.is_empty() && !resource.is_namespace();
+        let subresource = resource.subresources().find(|(name, _)| *name == info.subresource);
         let status = info.subresource == "status" && resource.status_subresource;
         // An item of a namespaced resource has a namespace, nothing of a cluster-scoped one has.
         let misplaced = in_namespace != namespaced && (!namespaced || info.named_by_path);
         // A subresource is not watched; what streams is the whole object.
         let watched_part = status && info.verb == "watch";
-        if misplaced || info.overlong || watched_part || !(info.subresource.is_empty() || status) {
+        if misplaced || info.overlong || watched_part || !(info.subresource.is_empty() || subresource.is_some()) {
             return Err(Status::unknown_path());
         }
         let collection = !namespaced || in_namespace;
         let routed = match (request.method.as_str(), info.named_by_path) {
+            ("GET" | "PATCH", _) if subresource.is_some() => status,
             ("GET", _) | ("PUT" | "PATCH", true) => true,
-            ("DELETE", true) => !status,
+            ("DELETE", true) => subresource.is_none(),
             ("POST" | "DELETE", false) => collection,
             _ => false,
         };
@@ -208,7 +228,11 @@ impl Router {
         upgrade: Option<Upgrade>,
     ) -> Result<Response<Body>, Status> {
         let info = &request.info;
-        let status = !info.subresource.is_empty();
+        let part = match info.subresource.as_str() {
+            "" => Part::Main,
+            "finalize" => Part::Finalize,
+            _ => Part::Status,
+        };
         if info.named_by_path
             && let [_, ..] = path_segment(&info.name).as_slice()
         {
@@ -218,16 +242,18 @@ impl Router {
         let kind = self.store.kind_id(&resource.stored.plural);
         let kind = kind.ok_or_else(|| Status::internal("a resource without a stored kind"))?;
         let watching = info.verb == "watch";
-        let representation = negotiate::representation(header(&request.headers, ACCEPT), watching, info.named_by_path)?;
+        let accept = header(&request.headers, ACCEPT);
+        let named = info.named_by_path;
+        let representation = negotiate::representation(accept, resource.has_protobuf(), watching, named)?;
         let caller = Caller::new(request.user.clone(), &self.unfiltered_users);
         let call = Call {
             store: &self.store,
             resource,
             kind,
             caller: &caller,
-            namespace: &info.namespace,
+            namespace: if resource.is_namespace() { "" } else { &info.namespace },
             name: if info.named_by_path { &info.name } else { "" },
-            status,
+            part,
             query: &request.query,
             representation: &representation,
             pretty: representation.pretty.unwrap_or(request.pretty),

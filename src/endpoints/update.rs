@@ -7,14 +7,14 @@ use crate::http::body::Body;
 use crate::http::respond;
 use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
-use crate::rest::store::update::{Part, Way};
+use crate::rest::store::update::Way;
 use crate::wire::meta;
 use crate::wire::options::UpdateOptions;
 use crate::wire::status::Status;
 
 /// Replaces an object.
 pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
-    let media = input::media_type(headers)?;
+    let media = input::media_type(call, headers)?;
     let bytes = input::read(upload).await?;
     let options = UpdateOptions::decode(call.query)?;
     let wanted = input::object(call, media, &bytes, options.field_validation)?;
@@ -28,17 +28,12 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
     let target = call.target();
     let written = call
         .store
-        .update(&target, "update", part(call), &write, Way::Edited(&modify))
+        .update(&target, "update", call.part, &write, Way::Edited(&modify))
         .await?;
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;
     let mut response = encode::one(call, StatusCode::OK, &call.shown(&written, &snapshot))?;
     respond::add_warnings(response.headers_mut(), &written.warnings);
     Ok(response)
-}
-
-/// Which half of the object the path is about.
-pub fn part(call: &Call<'_>) -> Part {
-    if call.status { Part::Status } else { Part::Main }
 }
 
 /// The body must be about the object in the path.

@@ -1,5 +1,6 @@
 //! The API groups: one folder each, one word here.
 
+pub mod kubernetes;
 pub mod tenancy;
 
 use crate::controllers::manager::Manager;
@@ -10,12 +11,19 @@ use crate::rest::resource::Registry;
 pub struct Options {
     /// Patterns (`team-*`) of names that nobody may take, beside the built-in ones.
     pub reserved_names: Vec<String>,
+    /// Whether what a cluster brings along is served as well: where there is no cluster.
+    pub cluster: bool,
 }
 
 /// Every group that this server serves, in the order in which `/apis` lists them.
 pub fn registry(options: &Options) -> Registry {
+    let cluster = if options.cluster {
+        kubernetes::groups()
+    } else {
+        Vec::new()
+    };
     Registry {
-        groups: [tenancy::groups(options)].into_iter().flatten().collect(),
+        groups: [cluster, tenancy::groups(options)].into_iter().flatten().collect(),
     }
 }
 

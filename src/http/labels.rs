@@ -22,6 +22,7 @@ impl Labels {
         let subresource = match info.subresource.as_str() {
             _ if !info.is_resource => known_path(&info.path),
             "status" if served => "status",
+            "finalize" if served => "finalize",
             _ => "",
         };
         let verb = match info.verb.as_str() {
@@ -53,7 +54,7 @@ impl Labels {
 
     pub(super) fn get(&self) -> RequestLabels<'_> {
         let known = |word| if self.served { word } else { "" };
-        let apis = self.info.path.starts_with("/apis");
+        let apis = self.info.path.starts_with("/api");
         RequestLabels {
             verb: self.verb,
             dry_run: self.dry_run,
@@ -76,12 +77,13 @@ impl Labels {
 
 /// The paths that are counted by name.
 fn known_path(path: &str) -> &'static str {
-    const PATHS: [&str; 8] = [
+    const PATHS: [&str; 9] = [
         "/healthz",
         "/livez",
         "/readyz",
         "/metrics",
         "/version",
+        "/api",
         "/apis",
         "/openapi/v2",
         "/openapi/v3",

@@ -75,6 +75,11 @@ pub struct Permission {
 }
 
 impl Permission {
+    /// Who decides.
+    pub fn authorizer(&self) -> &Arc<dyn Authorizer> {
+        &self.authorizer
+    }
+
     /// Whether the sender may do `verb`.
     ///
     /// # Errors

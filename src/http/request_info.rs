@@ -50,12 +50,15 @@ impl RequestInfo {
             ..Self::default()
         };
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        if let ["apis", group, version, rest @ ..] = parts.as_slice()
-            && !rest.is_empty()
-        {
+        let place = match parts.as_slice() {
+            ["apis", group, version, rest @ ..] => Some((*group, *version, rest)),
+            ["api", version, rest @ ..] => Some(("", *version, rest)),
+            _ => None,
+        };
+        if let Some((group, version, rest)) = place.filter(|(_, _, rest)| !rest.is_empty()) {
             info.is_resource = true;
-            info.group = (*group).to_owned();
-            info.version = (*version).to_owned();
+            info.group = group.to_owned();
+            info.version = version.to_owned();
             info.read_resource(method, rest, query);
         }
         info.path = path;
@@ -300,9 +303,28 @@ mod tests {
     }
 
     #[test]
+    fn the_legacy_group_and_namespaces() {
+        for (path, namespace, resource, name, subresource) in [
+            ("/api/v1/namespaces", "", "namespaces", "", ""),
+            ("/api/v1/namespaces/a", "a", "namespaces", "a", ""),
+            ("/api/v1/namespaces/a/status", "a", "namespaces", "a", "status"),
+            ("/api/v1/namespaces/a/finalize", "a", "namespaces", "a", "finalize"),
+            ("/api/v1/namespaces/a/events", "a", "events", "", ""),
+            ("/api/v1/namespaces/a/events/b", "a", "events", "b", ""),
+        ] {
+            let info = parse(Method::GET, path, "");
+            let got = (&*info.namespace, &*info.resource, &*info.name, &*info.subresource);
+            assert_eq!(got, (namespace, resource, name, subresource), "{path}");
+            assert!(info.is_resource && info.group.is_empty() && info.version == "v1");
+        }
+    }
+
+    #[test]
     fn other_paths() {
         for path in [
             "/",
+            "/api",
+            "/api/v1",
             "/apis",
             "/apis/apiserver.bulward.io/v1alpha1",
             "/healthz",

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::conventions::Conventions;
+use super::strategy::Strategy;
 use crate::wire::meta::{self, FINALIZER_FOREGROUND, FINALIZER_ORPHAN};
 use crate::wire::options::Propagation;
 
@@ -52,6 +53,12 @@ pub fn carry_over(new: &mut Value, old: &Value) {
             meta::set(new, field, value);
         }
     }
+}
+
+/// Whether an object waits for finalizers in its spec.
+pub fn held_by_spec(strategy: &dyn Strategy, object: &Value) -> bool {
+    let finalizers = object.pointer("/spec/finalizers").and_then(Value::as_array);
+    strategy.has_spec_finalizers() && finalizers.is_some_and(|finalizers| !finalizers.is_empty())
 }
 
 /// Counts the generation up.

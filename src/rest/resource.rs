@@ -6,10 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use super::conventions::Conventions;
+pub use super::review::Review;
 pub use super::strategy::Strategy;
 pub use super::version::{Conversion, Version};
 use crate::visibility::Facts;
 use crate::wire::names::{GroupKind, GroupResource, GroupVersion};
+use crate::wire::protobuf;
 
 /// A kind as it is stored. Several [`Resource`]s may serve it.
 pub struct Kind {
@@ -120,6 +122,8 @@ pub struct Group {
     pub priority: i32,
     /// Its resources, all versions; the most preferred version first.
     pub resources: Vec<Arc<Resource>>,
+    /// Questions that it answers, of versions that stand behind those of the resources.
+    pub reviews: Vec<Review>,
 }
 
 /// All groups that this server serves, in the order of their priority.
@@ -142,13 +146,22 @@ pub const VERBS: [&str; 8] = [
 ];
 /// The verbs of `/status`.
 pub const STATUS_VERBS: [&str; 3] = ["get", "patch", "update"];
+/// The verbs of `/finalize`.
+pub const FINALIZE_VERBS: [&str; 1] = ["update"];
 
 impl Registry {
-    /// The resource at `/apis/<group>/<version>/…/<plural>`.
+    /// The resource at `/apis/<group>/<version>/…/<plural>`, or at `/api/<version>/…/<plural>` of the legacy group.
     pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         let group = self.groups.iter().find(|candidate| candidate.name == group)?;
         let mut resources = group.resources.iter();
         resources.find(|one| one.group_version.version == version && one.stored.plural == plural)
+    }
+
+    /// The question at that place.
+    pub fn review(&self, group: &str, version: &str, plural: &str) -> Option<&Review> {
+        let group = self.groups.iter().find(|candidate| candidate.name == group)?;
+        let mut reviews = group.reviews.iter();
+        reviews.find(|one| one.group_version.version == version && one.plural == plural)
     }
 
     /// The stored kinds, each once, in the order in which they are first served.
@@ -169,12 +182,19 @@ impl Registry {
 }
 
 impl Group {
+    /// Whether it is the one without a name, which is served under `/api`.
+    pub fn is_legacy(&self) -> bool {
+        self.name.is_empty()
+    }
+
     /// The versions in order of preference.
     pub fn versions(&self) -> Vec<&str> {
         let mut versions: Vec<&str> = Vec::new();
-        for resource in &self.resources {
-            if !versions.contains(&resource.group_version.version.as_str()) {
-                versions.push(&resource.group_version.version);
+        let resources = self.resources.iter().map(|resource| &resource.group_version);
+        let reviews = self.reviews.iter().map(|review| &review.group_version);
+        for GroupVersion { version, .. } in resources.chain(reviews) {
+            if !versions.contains(&version.as_str()) {
+                versions.push(version);
             }
         }
         versions
@@ -192,6 +212,14 @@ impl Resource {
     pub fn strategy(&self) -> &dyn Strategy {
         let version = self.version.as_ref();
         version.map_or(&*self.stored.strategy, |version| &*version.strategy)
+    }
+
+    /// The subresources with their verbs, by name.
+    pub fn subresources(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+        let finalize = self.strategy().has_spec_finalizers();
+        let finalize = finalize.then_some(("finalize", FINALIZE_VERBS.as_slice()));
+        let status = self.status_subresource.then_some(("status", STATUS_VERBS.as_slice()));
+        finalize.into_iter().chain(status)
     }
 
     /// Turns a stored object into one of this version.
@@ -213,6 +241,16 @@ impl Resource {
         object["apiVersion"] = self.group_version.to_string().into();
         object["kind"] = self.stored.kind.clone().into();
         object
+    }
+
+    /// Whether these are the namespaces that other objects live in.
+    pub fn is_namespace(&self) -> bool {
+        self.group_version.group.is_empty() && self.stored.kind == "Namespace"
+    }
+
+    /// Whether objects can be read and written as protobuf.
+    pub fn has_protobuf(&self) -> bool {
+        protobuf::has_form(&self.group_version.to_string(), &self.stored.kind)
     }
 
     /// `organizations.apiserver.bulward.io`.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::admission::{Admission, Attempt};
 use super::caller::Target;
 use super::field_manager::{FieldManager, Versions, Write};
 use super::paging::Sealer;
@@ -39,6 +40,9 @@ pub struct Store {
     cache: Arc<Cache>,
     kinds: Vec<StoredKind>,
     sealer: Sealer,
+    /// The kind of the namespaces that this server itself holds.
+    namespaces: Option<KindId>,
+    admission: Option<Arc<dyn Admission>>,
 }
 
 struct StoredKind {
@@ -156,12 +160,32 @@ impl Store {
         let parse = |kind: Arc<Kind>| StoredKind::new(registry, kind);
         let kinds = registry.kinds().into_iter().map(parse).collect::<Result<_, _>>()?;
         let sealer = Sealer::new(storage.clone());
-        Ok(Self {
+        let mut store = Self {
             storage,
             cache,
             kinds,
             sealer,
-        })
+            namespaces: None,
+            admission: None,
+        };
+        let own = registry.resources().find(|one| one.is_namespace());
+        store.namespaces = own.and_then(|own| store.kind_id(&own.stored.plural));
+        Ok(store)
+    }
+
+    /// The same store, which asks `admission` about every write.
+    pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = Some(admission);
+        self
+    }
+
+    /// What admission says.
+    fn admit(&self, target: &Target<'_>, part: update::Part, new: &Value, old: Option<&Value>) -> Result<(), Status> {
+        let Some(admission) = &self.admission else {
+            return Ok(());
+        };
+        let attempt = Attempt { target, part, new, old };
+        admission.admit(&attempt)
     }
 
     /// The id of a stored kind.
@@ -205,7 +229,7 @@ impl Store {
     }
 
     /// The schema of what the target is written as.
-    fn schema(&self, target: &Target<'_>) -> &Schema {
+    pub fn schema(&self, target: &Target<'_>) -> &Schema {
         let stored = self.stored(target.kind);
         let own = &target.resource.group_version;
         let version = stored.versions.iter().find(|(version, _)| version == own);

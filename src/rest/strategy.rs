@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::store::update::Part;
 use crate::wire::validation::FieldError;
 use crate::wire::validation::names::{NameRule, name_is_dns_subdomain};
 
@@ -32,6 +33,32 @@ pub trait Strategy: Send + Sync + 'static {
     /// What is wrong with a new object beyond [`Strategy::validate`].
     fn validate_create(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
+    }
+
+    /// Gives a new object what only the server says of it; runs before validation, and after others' words on the status are
+    /// gone.
+    fn prepare_create(&self, _object: &mut Value) {}
+
+    /// Takes back what a write of this part must not change; runs before validation.
+    fn prepare_update(&self, _part: Part, _new: &mut Value, _old: &Value) {}
+
+    /// Says in an object that its deletion has begun.
+    fn prepare_delete(&self, _object: &mut Value) {}
+
+    /// Whether what stands in `spec.finalizers` holds back a deletion as `metadata.finalizers` does, and `/finalize` is
+    /// served to take it away: so it is with Namespaces.
+    fn has_spec_finalizers(&self) -> bool {
+        false
+    }
+
+    /// Whether a change may leave out the resourceVersion that it starts from, and then replaces whatever is there.
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+
+    /// Why an object must never be deleted, whoever asks.
+    fn keeps(&self, _name: &str) -> Option<&'static str> {
+        None
     }
 
     /// What is wrong with a change beyond [`Strategy::validate`].

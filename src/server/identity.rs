@@ -7,12 +7,14 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::roles::StoredRoles;
 use crate::authn::Authenticator;
 use crate::authn::delegating::DelegatingAuthenticator;
 use crate::authn::token::{ClusterTokenReviewer, TokenAuthenticator, TokenOptions};
 use crate::authn::trust::{TrustBundle, TrustFlags};
 use crate::authz::{
-    AccessOptions, AlwaysAllowPaths, Authorizer, ClusterAccessReviewer, Local, SubjectAccessReviewAuthorizer, Union,
+    AccessOptions, AlwaysAllowPaths, Authorizer, ClusterAccessReviewer, Local, Masters, SubjectAccessReviewAuthorizer,
+    Union,
 };
 use crate::cluster;
 use crate::cluster::webhook::Backoff;
@@ -29,10 +31,14 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Reads what is needed once, and follows it until `stop`.
-    pub(super) async fn establish(config: &Apiserver, stop: &CancellationToken) -> Result<Self, Error> {
+    pub(super) async fn establish(
+        config: &Apiserver,
+        roles: Option<Arc<StoredRoles>>,
+        stop: &CancellationToken,
+    ) -> Result<Self, Error> {
         Ok(Self {
             authenticator: authenticator(&config.authentication, stop).await?,
-            authorizer: authorizer(&config.authorization).await?,
+            authorizer: authorizer(&config.authorization, roles).await?,
         })
     }
 }
@@ -70,8 +76,13 @@ async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Res
     Ok(Arc::new(DelegatingAuthenticator::new(trust, Some(tokens))))
 }
 
-async fn authorizer(config: &Authorization) -> Result<Arc<dyn Authorizer>, Error> {
+async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> Result<Arc<dyn Authorizer>, Error> {
     match config {
+        Authorization::StoredRoles => {
+            let mut all: Vec<Arc<dyn Authorizer>> = vec![Arc::new(Masters), Arc::new(AlwaysAllowPaths::default())];
+            all.extend(roles.map(|roles| -> Arc<dyn Authorizer> { roles }));
+            Ok(Arc::new(Union::new(all)))
+        }
         Authorization::Development => {
             let rules = Local::new(tenancy::FILTERED);
             Ok(Arc::new(Union::local(AlwaysAllowPaths::default(), rules)))

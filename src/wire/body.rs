@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::json;
 use super::names::{GroupKind, GroupVersion};
 use super::negotiate::{Format, request_format};
+use super::protobuf;
 use super::status::Status;
 use super::validation::FieldError;
 
@@ -25,6 +26,8 @@ pub enum MediaType {
     Json,
     /// `application/yaml`.
     Yaml,
+    /// `application/vnd.kubernetes.protobuf`.
+    Protobuf,
 }
 
 /// A decoded body.
@@ -46,15 +49,16 @@ pub struct Expected<'a> {
 }
 
 impl MediaType {
-    /// The format that a `Content-Type` names; JSON where there is none.
+    /// The format that a `Content-Type` names; JSON where there is none. `protobuf` says whether what is expected has a
+    /// protobuf form.
     ///
     /// # Errors
     /// 415.
-    pub fn of(content_type: Option<&str>) -> Result<Self, Status> {
+    pub fn of(content_type: Option<&str>, protobuf: bool) -> Result<Self, Status> {
         Ok(match request_format(content_type)? {
             Format::Json => Self::Json,
             Format::Yaml => Self::Yaml,
-            // what has a protobuf form is decoded elsewhere
+            Format::Protobuf if protobuf => Self::Protobuf,
             Format::Protobuf => return Err(Status::unsupported_media_type(&super::negotiate::MEDIA_TYPES)),
         })
     }
@@ -160,6 +164,10 @@ fn interpret(media: MediaType, bytes: &[u8]) -> Result<Decoded, String> {
     let decoded = match media {
         MediaType::Json => decode_json(bytes).map_err(|why| format!("{OPENING}: {why}"))?,
         MediaType::Yaml => decode_yaml(bytes)?,
+        MediaType::Protobuf => Decoded {
+            value: protobuf::decode(bytes)?.ok_or("the body is of a kind that has no protobuf form here")?,
+            duplicates: Vec::new(),
+        },
     };
     readable(&decoded.value)?;
     Ok(decoded)

@@ -39,6 +39,20 @@ impl GroupVersion {
             version: version.into(),
         }
     }
+
+    /// Where it is served: `/apis/<group>/<version>`, or `/api/<version>` for the legacy group.
+    pub fn path(&self) -> String {
+        format!("{}/{}", group_path(&self.group), self.version)
+    }
+}
+
+/// Where a group is served: `/apis/<group>`, or `/api` for the legacy group.
+pub fn group_path(group: &str) -> String {
+    if group.is_empty() {
+        "/api".to_owned()
+    } else {
+        format!("/apis/{group}")
+    }
 }
 
 impl fmt::Display for GroupVersion {

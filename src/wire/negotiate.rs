@@ -43,6 +43,12 @@ pub struct Representation {
     pub pretty: Option<bool>,
 }
 
+/// What objects can be written as.
+#[derive(Clone, Copy)]
+struct Objects {
+    protobuf: bool,
+}
+
 /// The type of a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PatchType {
@@ -52,6 +58,8 @@ pub enum PatchType {
     Merge,
     /// Server-side apply.
     Apply,
+    /// Strategic merge patch.
+    Strategic,
 }
 
 /// The media types that messages name.
@@ -104,12 +112,18 @@ impl Representation {
 }
 
 /// Picks the representation of a response: the clauses of `Accept` in their order, unknown and unsupported ones left out.
+/// `protobuf` says whether whole objects can be written so.
 /// `watching` is for streams, which are never YAML; `named` for requests whose path names one object, which is never a list.
 ///
 /// # Errors
 /// 406.
-pub fn representation(accept: Option<&str>, watching: bool, named: bool) -> Result<Representation, Status> {
-    let found = accept::pick(accept.unwrap_or_default(), true);
+pub fn representation(
+    accept: Option<&str>,
+    protobuf: bool,
+    watching: bool,
+    named: bool,
+) -> Result<Representation, Status> {
+    let found = accept::pick(accept.unwrap_or_default(), Some(Objects { protobuf }));
     let found = found.ok_or_else(|| Status::not_acceptable(&MEDIA_TYPES))?;
     if watching && found.format == Format::Yaml {
         return Err(Status::not_acceptable(&STREAM_TYPES));
@@ -136,7 +150,7 @@ pub fn for_status(accept: Option<&str>) -> Representation {
         pretty: Some(true),
         ..Representation::JSON
     };
-    accept::pick(accept.unwrap_or_default(), false).unwrap_or(indented)
+    accept::pick(accept.unwrap_or_default(), None).unwrap_or(indented)
 }
 
 /// Whether JSON is indented: as the parameter `pretty` says, else for people's own tools.
@@ -185,16 +199,18 @@ pub fn request_format(content_type: Option<&str>) -> Result<Format, Status> {
 }
 
 impl PatchType {
-    /// The type of a patch, compared as it is spelled.
+    /// The type of a patch, compared as it is spelled. `strategic` is for Kubernetes' own kinds, of which clients know how
+    /// their lists are merged.
     ///
     /// # Errors
-    /// 415; clients fall back from strategic merge patch to merge patch on it.
-    pub fn of(content_type: Option<&str>) -> Result<Self, Status> {
+    /// 415; clients fall back from strategic merge patch to merge patch on it, of kinds that are not built into them.
+    pub fn of(content_type: Option<&str>, strategic: bool) -> Result<Self, Status> {
         let text = content_type.unwrap_or_default();
         match text.split(';').next().unwrap_or_default() {
             "application/json-patch+json" => Ok(Self::Json),
             "application/merge-patch+json" => Ok(Self::Merge),
             "application/apply-patch+yaml" => Ok(Self::Apply),
+            "application/strategic-merge-patch+json" if strategic => Ok(Self::Strategic),
             _ => Err(Status::unsupported_media_type(&PATCH_TYPES)),
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! Two leniencies of the original are left out: a `replace` and a `copy` of what is not there do not succeed.
 
+pub mod strategic;
+
 use serde_json::{Map, Value};
 
 use super::body::{self, DEPTH_LIMIT};

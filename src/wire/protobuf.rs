@@ -1,9 +1,11 @@
 //! `application/vnd.kubernetes.protobuf` for the few kinds that have one definition for all servers: metadata-only forms,
-//! Status, discovery, DeleteOptions (k8s.io/apimachinery pkg/runtime/serializer/protobuf).
+//! Status, discovery, DeleteOptions, and those of Kubernetes' own kinds that a server without a cluster serves itself
+//! (k8s.io/apimachinery pkg/runtime/serializer/protobuf).
 //!
 //! Tables of field numbers say how a JSON value is written and read. Go's generated code writes fields that are no pointers
 //! even when they are empty; so do we, byte for byte.
 
+mod builtin;
 mod decode;
 mod messages;
 
@@ -43,6 +45,8 @@ enum Kind {
     Json,
     /// A map from text to text.
     TextMap,
+    /// A map from text to lists of texts, each within a message of its own.
+    ListMap,
     Message(&'static Message),
 }
 
@@ -62,12 +66,17 @@ enum Presence {
 /// The whole body for an object with `apiVersion` and `kind`; `None` for a kind that has no protobuf form here.
 pub fn encode(object: &Value) -> Option<Vec<u8>> {
     let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or_default();
-    let message = messages::of(text("kind"))?;
+    let message = messages::of(text("apiVersion"), text("kind"))?;
     let mut raw = Vec::with_capacity(512);
     message.write(object, &mut raw);
     let mut out = Vec::with_capacity(raw.len() + 64);
     envelope(text("apiVersion"), text("kind"), &raw, &mut out);
     Some(out)
+}
+
+/// Whether objects of a kind have a protobuf form here.
+pub fn has_form(api_version: &str, kind: &str) -> bool {
+    messages::of(api_version, kind).is_some()
 }
 
 /// The metadata of an object as a message without an envelope (meta/v1 PartialObjectMetadata).
@@ -166,6 +175,18 @@ impl Field {
                     let mut entry = Vec::new();
                     bytes_field(1, key.as_bytes(), &mut entry);
                     bytes_field(2, value.as_str().unwrap_or_default().as_bytes(), &mut entry);
+                    bytes_field(self.number, &entry, out);
+                }
+            }
+            Kind::ListMap => {
+                for (key, list) in value.as_object().into_iter().flatten() {
+                    let mut items = Vec::new();
+                    for item in list.as_array().into_iter().flatten() {
+                        bytes_field(1, item.as_str().unwrap_or_default().as_bytes(), &mut items);
+                    }
+                    let mut entry = Vec::new();
+                    bytes_field(1, key.as_bytes(), &mut entry);
+                    bytes_field(2, &items, &mut entry);
                     bytes_field(self.number, &entry, out);
                 }
             }

@@ -28,6 +28,7 @@ pub(crate) fn registry() -> Registry {
                 resource(&flunder, "v1alpha1", None),
                 resource(&fischer, "v1alpha1", None),
             ],
+            reviews: Vec::new(),
         }],
     }
 }

@@ -5,21 +5,41 @@
 use serde_json::{Value, json};
 
 use super::legacy::served;
-use crate::rest::resource::{Group, Registry, Resource, STATUS_VERBS, VERBS};
+use crate::rest::resource::{Group, Registry, Resource, Review, VERBS};
+use crate::rest::review::REVIEW_VERBS;
+use crate::wire::names::GroupVersion;
 
-/// The answer to `GET /apis` for clients that know aggregated discovery.
-pub(super) fn list(registry: &Registry) -> Value {
-    let items: Vec<Value> = registry.groups.iter().map(group).collect();
+/// The answer to `GET /apis` for clients that know aggregated discovery; `legacy` is for that to `GET /api`.
+pub(super) fn list(registry: &Registry, legacy: bool) -> Value {
+    let groups = registry.groups.iter().filter(|group| group.is_legacy() == legacy);
+    let items: Vec<Value> = groups.map(group).collect();
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items})
 }
 
 fn group(group: &Group) -> Value {
     let versions = group.versions();
     let versions = versions.iter().map(|version| {
-        let resources: Vec<Value> = served(group, version).into_iter().map(|one| resource(one)).collect();
+        let mut resources: Vec<Value> = served(group, version).into_iter().map(|one| resource(one)).collect();
+        let reviews = group.reviews.iter();
+        resources.extend(reviews.filter(|one| one.group_version.version == *version).map(review));
         json!({"version": version, "resources": resources, "freshness": "Current"})
     });
-    json!({"metadata": {"name": group.name}, "versions": versions.collect::<Vec<_>>()})
+    let metadata = match group.is_legacy() {
+        true => json!({}),
+        false => json!({"name": group.name}),
+    };
+    json!({"metadata": metadata, "versions": versions.collect::<Vec<_>>()})
+}
+
+fn review(review: &Review) -> Value {
+    let GroupVersion { group, version } = &review.group_version;
+    json!({
+        "resource": review.plural,
+        "responseKind": {"group": group, "version": version, "kind": review.kind},
+        "scope": if review.namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": review.singular,
+        "verbs": REVIEW_VERBS,
+    })
 }
 
 fn resource(resource: &Resource) -> Value {
@@ -43,9 +63,12 @@ fn resource(resource: &Resource) -> Value {
     if !resource.categories.is_empty() {
         value["categories"] = json!(resource.categories);
     }
-    if resource.status_subresource {
-        value["subresources"] =
-            json!([{"subresource": "status", "responseKind": response_kind, "verbs": STATUS_VERBS}]);
+    let subresources = resource
+        .subresources()
+        .map(|(name, verbs)| json!({"subresource": name, "responseKind": response_kind, "verbs": verbs}));
+    let subresources: Vec<Value> = subresources.collect();
+    if !subresources.is_empty() {
+        value["subresources"] = subresources.into();
     }
     value
 }

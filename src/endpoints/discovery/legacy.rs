@@ -9,16 +9,27 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::rest::resource::{Access, Group, Registry, Resource, STATUS_VERBS, VERBS};
+use crate::rest::resource::{Access, Group, Registry, Resource, VERBS};
+use crate::rest::review::REVIEW_VERBS;
+use crate::wire::names::GroupVersion;
 
 /// The answer to `GET /apis`; it has no `apiVersion`, as in Go.
 pub(super) fn group_list(registry: &Registry, server_address: &str) -> Value {
-    let groups = registry.groups.iter().map(|group| {
+    let groups = registry.groups.iter().filter(|group| !group.is_legacy()).map(|group| {
         let mut value = described(group);
-        value["serverAddressByClientCIDRs"] = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}]);
+        value["serverAddressByClientCIDRs"] = addresses(server_address);
         value
     });
     json!({"kind": "APIGroupList", "groups": groups.collect::<Vec<_>>()})
+}
+
+/// The answer to `GET /api`.
+pub(super) fn versions(group: &Group, server_address: &str) -> Value {
+    json!({"kind": "APIVersions", "versions": group.versions(), "serverAddressByClientCIDRs": addresses(server_address)})
+}
+
+fn addresses(server_address: &str) -> Value {
+    json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}])
 }
 
 /// The answer to `GET /apis/<group>`.
@@ -58,20 +69,29 @@ pub(super) fn resource_list(registry: &Registry, group: &Group, version: &str) -
             entry["categories"] = json!(resource.categories);
         }
         resources.push(entry);
-        if resource.status_subresource {
+        for (name, verbs) in resource.subresources() {
             resources.push(json!({
-                "name": format!("{}/status", kind.plural),
+                "name": format!("{}/{name}", kind.plural),
                 "singularName": "",
                 "namespaced": kind.namespaced,
                 "kind": kind.kind,
-                "verbs": STATUS_VERBS,
+                "verbs": verbs,
             }));
         }
+    }
+    for review in group.reviews.iter().filter(|one| one.group_version.version == version) {
+        resources.push(json!({
+            "name": review.plural,
+            "singularName": review.singular,
+            "namespaced": review.namespaced,
+            "kind": review.kind,
+            "verbs": REVIEW_VERBS,
+        }));
     }
     json!({
         "kind": "APIResourceList",
         "apiVersion": "v1",
-        "groupVersion": format!("{}/{version}", group.name),
+        "groupVersion": GroupVersion::new(&group.name, version).to_string(),
         "resources": resources,
     })
 }

@@ -2,20 +2,23 @@
 //!
 //! Descriptions, parameters and operation ids are those of k8s.io/apiserver pkg/endpoints/installer.go; media types and patch types are those of
 //! CustomResources (k8s.io/apiextensions-apiserver pkg/controller/openapi/builder/builder.go), since our kinds have no protobuf either and strategic
-//! merge patches are not served: were they listed, `kubectl apply` would send them.
+//! merge patches are not served of them: were they listed, `kubectl apply` would send them.
 
 use super::meta::{self, group_version_kind};
 use super::operation::{Body, Operation, Path, Subject, identifier};
 use super::schema;
-use crate::rest::resource::{Group, Registry, Resource};
+use crate::rest::resource::{Group, Resource};
+use crate::wire::names::{GroupVersion, group_path};
 
 const ANYTHING: &[&str] = &["*/*"];
 const OBJECT: &[&str] = &["application/json", "application/yaml"];
 const LIST: &[&str] = &["application/json", "application/yaml", "application/json;stream=watch"];
-const PATCH: &[&str] = &[
+/// The last one is for Kubernetes' own kinds alone.
+const PATCH_OF_BUILTIN: [&str; 4] = [
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/apply-patch+yaml",
+    "application/strategic-merge-patch+json",
 ];
 
 const WRITE: [&str; 3] = ["dryRun", "fieldManager", "fieldValidation"];
@@ -57,7 +60,7 @@ const DELETE_COLLECTION: [&str; 14] = [
 ];
 
 /// `/apis/`.
-pub(super) fn root(_: &Registry) -> Path {
+pub(super) fn root() -> Path {
     document(
         "/apis/".to_owned(),
         "apis",
@@ -82,29 +85,40 @@ pub(super) fn version() -> Path {
     )
 }
 
-/// `/apis/<group>/`.
+/// `/apis/<group>/`, or `/api/`.
 pub(super) fn group(group: &Group) -> Path {
-    let id = format!("get{}APIGroup", identifier(&group.name, true));
-    let tag = identifier(&group.name, false);
+    let (id, description, answer) = match group.is_legacy() {
+        true => ("APIVersions", "get available API versions", "APIVersions"),
+        false => ("APIGroup", "get information of a group", "APIGroup"),
+    };
     document(
-        format!("/apis/{}/", group.name),
-        &tag,
-        &id,
-        "get information of a group",
-        &meta::name("APIGroup"),
+        format!("{}/", group_path(&group.name)),
+        &identifier(called(&group.name), false),
+        &format!("get{}{id}", identifier(called(&group.name), true)),
+        description,
+        &meta::name(answer),
         OBJECT,
     )
 }
 
-/// `/apis/<group>/<version>/`.
+/// What operations call a group.
+fn called(group: &str) -> &str {
+    if group.is_empty() { "core" } else { group }
+}
+
+/// `/apis/<group>/<version>/`, or `/api/<version>/`.
 pub(super) fn group_version(group: &Group, version: &str) -> Path {
-    let path = format!("/apis/{}/{version}/", group.name);
+    let path = format!("{}/", GroupVersion::new(&group.name, version).path());
     let id = format!(
         "get{}{}APIResources",
-        identifier(&group.name, true),
+        identifier(called(&group.name), true),
         identifier(version, true)
     );
-    let tag = format!("{}_{}", identifier(&group.name, false), identifier(version, false));
+    let tag = format!(
+        "{}_{}",
+        identifier(called(&group.name), false),
+        identifier(version, false)
+    );
     document(
         path,
         &tag,
@@ -148,7 +162,7 @@ pub(super) fn resource(resource: &Resource) -> Vec<Path> {
     let typed = resource.stored.conventions.documented_as_typed();
     let maker = Maker { resource, typed };
     let kind = &resource.stored;
-    let base = format!("/apis/{}", resource.group_version);
+    let base = resource.group_version.path();
     let below = if kind.namespaced { "/namespaces/{namespace}" } else { "" };
     let scope: &[&'static str] = if kind.namespaced { &["namespace"] } else { &[] };
     let collection = format!("{base}{below}/{}", kind.plural);
@@ -184,12 +198,13 @@ pub(super) fn resource(resource: &Resource) -> Vec<Path> {
             vec![maker.watch()],
         ));
     }
-    if resource.status_subresource {
-        paths.push(path(
-            format!("{collection}/{{name}}/status"),
-            &[scope, &["name", "pretty"]],
-            maker.status(),
-        ));
+    for (name, _) in resource.subresources() {
+        let operations = match name {
+            "status" => maker.status(),
+            _ => maker.finalize(),
+        };
+        let parameters: [&[&'static str]; 2] = [scope, &["name", "pretty"]];
+        paths.push(path(format!("{collection}/{{name}}/{name}"), &parameters, operations));
     }
     if kind.namespaced {
         let options: [&[&'static str]; 2] = [&["pretty"], &LIST_OPTIONS];
@@ -227,7 +242,7 @@ impl Maker<'_> {
             "deleteCollection" => ("delete", "Collection"),
             verb => (verb, ""),
         };
-        let group = identifier(&group_version.group, true);
+        let group = identifier(called(&group_version.group), true);
         let version = identifier(&group_version.version, true);
         format!("{verb}{group}{version}{collection}{scope}{}{suffix}", self.kind())
     }
@@ -236,7 +251,7 @@ impl Maker<'_> {
         let group_version = &self.resource.group_version;
         let tag = format!(
             "{}_{}",
-            identifier(&group_version.group, false),
+            identifier(called(&group_version.group), false),
             identifier(&group_version.version, false)
         );
         Operation {
@@ -329,6 +344,11 @@ impl Maker<'_> {
         self.read_and_write("Status", "status of ")
     }
 
+    fn finalize(&self) -> Vec<Operation> {
+        let all = self.read_and_write("Finalize", "finalize of ");
+        all.into_iter().filter(|operation| operation.method == "put").collect()
+    }
+
     fn read_and_write(&self, suffix: &str, of: &str) -> Vec<Operation> {
         let kind = self.kind();
         let read = Operation {
@@ -361,7 +381,10 @@ impl Maker<'_> {
                 schema: meta::name("Patch"),
                 required: true,
             }),
-            consumes: PATCH,
+            consumes: match self.resource.has_protobuf() {
+                true => &PATCH_OF_BUILTIN,
+                false => &PATCH_OF_BUILTIN[..3],
+            },
             codes: if self.typed { &[200, 201] } else { &[200] },
             ..self.operation(
                 "patch",

@@ -15,7 +15,11 @@ const LIST_METADATA: &str = "Standard list metadata. More info: https://git.k8s.
 
 /// `io.bulward.apiserver.v1alpha1.Organization`: the group reversed, so that the views of one kind have names of their own.
 pub(super) fn name(resource: &Resource) -> String {
-    let mut labels: Vec<&str> = resource.group_version.group.split('.').collect();
+    let group = match resource.group_version.group.as_str() {
+        "" => "core.api.k8s.io",
+        group => group,
+    };
+    let mut labels: Vec<&str> = group.split('.').collect();
     labels.reverse();
     format!(
         "{}.{}.{}",

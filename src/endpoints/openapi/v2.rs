@@ -15,7 +15,7 @@ const SHARED_BODIES: [(&str, &str); 2] = [("DeleteOptions", "body-2Y1dVQaQ"), ("
 
 /// The document.
 pub(super) fn document(registry: &Registry) -> Value {
-    let mut all = vec![paths::root(registry), paths::version()];
+    let mut all = vec![paths::root(), paths::version()];
     let mut served: Vec<GroupVersion> = Vec::new();
     for group in &registry.groups {
         all.push(paths::group(group));

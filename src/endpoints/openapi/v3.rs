@@ -8,18 +8,17 @@ use super::meta::{META, reachable};
 use super::operation::{Operation, Path, reason};
 use super::{paths, schema};
 use crate::rest::resource::Registry;
-use crate::wire::names::GroupVersion;
+use crate::wire::names::{GroupVersion, group_path};
 
 /// The documents by the part of their path that follows `/openapi/v3/`.
 pub(super) fn documents(registry: &Registry) -> BTreeMap<String, Value> {
     let mut documents = BTreeMap::new();
-    documents.insert("apis".to_owned(), document(&[paths::root(registry)], Map::new(), &[]));
+    documents.insert("apis".to_owned(), document(&[paths::root()], Map::new(), &[]));
     documents.insert("version".to_owned(), document(&[paths::version()], Map::new(), &[]));
     for group in &registry.groups {
-        documents.insert(
-            format!("apis/{}", group.name),
-            document(&[paths::group(group)], Map::new(), &[]),
-        );
+        let root = group_path(&group.name);
+        let root = root.trim_start_matches('/');
+        documents.insert(root.to_owned(), document(&[paths::group(group)], Map::new(), &[]));
         for version in group.versions() {
             let mut all = vec![paths::group_version(group, version)];
             let mut own = Map::new();
@@ -33,7 +32,7 @@ pub(super) fn documents(registry: &Registry) -> BTreeMap<String, Value> {
                 own.insert(schema::list_name(resource), schema::list(resource));
             }
             let served = [GroupVersion::new(&group.name, version)];
-            documents.insert(format!("apis/{}/{version}", group.name), document(&all, own, &served));
+            documents.insert(format!("{root}/{version}"), document(&all, own, &served));
         }
     }
     documents

@@ -79,7 +79,10 @@ impl Frames {
         out: &mut Vec<u8>,
     ) {
         if self.representation.format == Format::Protobuf {
-            return self.metadata_event(kind, object, revision, out);
+            return match self.representation.shape {
+                Shape::Object => self.object_event(kind, object, revision, out),
+                _ => self.metadata_event(kind, object, revision, out),
+            };
         }
         open(kind.as_str(), out);
         match &self.rows {
@@ -94,7 +97,14 @@ impl Frames {
         out.extend_from_slice(b"}\n");
     }
 
-    /// Negotiation lets nothing but metadata come here as protobuf.
+    /// Negotiation lets nothing come here that has no such form.
+    fn object_event(&self, kind: Kind, object: &Object, revision: Revision, out: &mut Vec<u8>) {
+        let mut json = Vec::with_capacity(object.size() + 128);
+        self.view.write_at(object, revision, &mut json);
+        let value: Value = serde_json::from_slice(&json).unwrap_or_default();
+        self.write(kind.as_str(), &value, out);
+    }
+
     fn metadata_event(&self, kind: Kind, object: &Object, revision: Revision, out: &mut Vec<u8>) {
         let other;
         let raw = if revision == object.revision {

@@ -39,11 +39,13 @@ pub fn groups(options: &Options) -> Vec<Group> {
             name: FILTERED.to_owned(),
             priority: 2_000,
             resources: filtered.collect(),
+            reviews: Vec::new(),
         },
         Group {
             name: STORAGE.to_owned(),
             priority: 1_000,
             resources: storage.collect(),
+            reviews: Vec::new(),
         },
     ]
 }

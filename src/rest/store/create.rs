@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::update::Part;
 use super::{Lost, Store, Wanted, WriteOptions, Written, storage_key};
 use crate::rest::caller::Target;
 use crate::rest::claim;
@@ -14,7 +15,8 @@ use crate::rest::resource::{Access, Edge};
 use crate::storage::{Change, Expect, Op, Revision};
 use crate::watchcache::{Object, Snapshot};
 use crate::wire::meta;
-use crate::wire::status::{Details, Status};
+use crate::wire::names::GroupResource;
+use crate::wire::status::{Cause, Details, Status};
 
 /// How many generated names are tried.
 const GENERATED: usize = 8;
@@ -58,7 +60,7 @@ impl Store {
             metadata::keep_own_finalizers(&mut object, None);
         }
         if record {
-            let write = options.write(target, super::update::Part::Main);
+            let write = options.write(target, Part::Main);
             self.fields(target.kind).update(&Value::Null, &mut object, &write);
         }
         let base = meta::generate_name(&object).to_owned();
@@ -68,6 +70,8 @@ impl Store {
             if generate {
                 meta::set(&mut object, "name", meta::generated_name(&base));
             }
+            target.resource.strategy().prepare_create(&mut object);
+            self.admit_new(target, &object).await?;
             let found = self.validate_new(target, &object);
             let mut warnings = wanted.warnings.clone();
             warnings.extend(found.map_err(|status| status.with_warnings(&wanted.warnings))?);
@@ -86,6 +90,15 @@ impl Store {
             status.message.insert_str(0, "object is being deleted: ");
         }
         Err(status)
+    }
+
+    /// Asks admission about a new object; a refusal is never stale.
+    async fn admit_new(&self, target: &Target<'_>, object: &Value) -> Result<(), Status> {
+        if self.admit(target, Part::Main, object, None).is_ok() {
+            return Ok(());
+        }
+        self.cache.fresh().await.map_err(super::stale)?;
+        self.admit(target, Part::Main, object, None)
     }
 
     /// Whether the object that has a name is being deleted, for those to whom nothing is hidden.
@@ -169,6 +182,50 @@ impl Store {
     /// What is returned keeps that true until the transaction; `claim` is the revision of a claim on the namespace that
     /// the snapshot is known to contain.
     fn guards(&self, target: &Target<'_>, snapshot: &Snapshot, claim: Option<Revision>) -> Result<Vec<Op>, Status> {
+        let mut guards = self.admitted_by(target, snapshot, claim)?;
+        guards.extend(self.namespace_lives(target, snapshot)?);
+        Ok(guards)
+    }
+
+    /// Where this server holds the namespaces itself, an object is created only in one that is there and stays
+    /// (k8s.io/apiserver pkg/admission/plugin/namespace/lifecycle). What is returned keeps that true until the
+    /// transaction, so that nothing is left behind in a namespace that goes.
+    fn namespace_lives(&self, target: &Target<'_>, snapshot: &Snapshot) -> Result<Option<Op>, Status> {
+        let Some(kind) = self.namespaces.filter(|_| target.resource.stored.namespaced) else {
+            return Ok(None);
+        };
+        let namespace = target.namespace;
+        let Some(object) = snapshot.get(kind, &namespace.into()) else {
+            let namespaces = GroupResource {
+                group: String::new(),
+                resource: self.spec(kind).plural.clone(),
+            };
+            return Err(Status::not_found(&namespaces, namespace));
+        };
+        if metadata::deleting(&object.value()) {
+            let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+            let mut status = Status::forbidden(&target.resource.group_resource(), target.name, why);
+            let details = status.details.get_or_insert_with(Box::<Details>::default);
+            details.causes.push(Cause {
+                reason: "NamespaceTerminating".to_owned(),
+                message: format!("namespace {namespace} is being terminated"),
+                field: "metadata.namespace".to_owned(),
+            });
+            return Err(status);
+        }
+        Ok(Some(Op {
+            key: format!("{}/{namespace}", self.spec(kind).plural),
+            expect: Expect::At(object.revision),
+            change: Change::Keep,
+        }))
+    }
+
+    fn admitted_by(
+        &self,
+        target: &Target<'_>,
+        snapshot: &Snapshot,
+        claim: Option<Revision>,
+    ) -> Result<Vec<Op>, Status> {
         let Edge::Members {
             parent: Some(parent), ..
         } = &target.resource.stored.edge

@@ -103,18 +103,30 @@ impl Store {
         if target.filtered() && !current.facts.owned_by(&target.caller.subjects) {
             return Err(ownership_required(target, "delete"));
         }
+        let strategy = target.resource.strategy();
+        if let Some(why) = strategy.keeps(target.name) {
+            return Err(Status::forbidden(&target.resource.group_resource(), target.name, why));
+        }
         check(target, &options.preconditions, current)?;
         let old = current.value();
         let mut new = old.clone();
         let policy = options.propagation_policy;
         let finalizers = metadata::deletion_finalizers(&old, policy, options.orphan_dependents);
-        if finalizers.is_empty() {
+        let held = metadata::held_by_spec(strategy, &old);
+        if finalizers.is_empty() && !held {
             return Ok(Plan::Remove);
+        }
+        // What has begun goes on in its own time (k8s.io/kubernetes pkg/registry/core/namespace/storage/storage.go).
+        if held && metadata::deleting(&old) {
+            return Ok(Plan::Same);
         }
         meta::set(&mut new, "finalizers", finalizers);
         if !metadata::deleting(&new) {
             meta::set(&mut new, "deletionTimestamp", meta::now());
-            meta::set(&mut new, "deletionGracePeriodSeconds", 0);
+            if !held {
+                meta::set(&mut new, "deletionGracePeriodSeconds", 0);
+            }
+            strategy.prepare_delete(&mut new);
             // one that nobody counts is not counted now
             if meta::generation(&new) > 0 {
                 metadata::next_generation(&mut new);

@@ -51,7 +51,7 @@ impl Store {
         let split = self.stored(target.kind).split;
         let strategy = target.resource.strategy();
         let mut warnings = Vec::new();
-        if part == Part::Main && target.resource.stored.conventions.warns_of_finalizers() {
+        if part != Part::Status && target.resource.stored.conventions.warns_of_finalizers() {
             warnings.extend(finalizer_warnings(new, Some(old)));
         }
         let mut errors = object_meta(new, target.resource.stored.namespaced, name_is_path_segment);
@@ -62,13 +62,13 @@ impl Store {
         errors.extend(of_change);
         let schema = self.schema(target);
         errors.extend(match part {
-            Part::Main if !split => schema.validate_update(new, old),
-            Part::Main => schema.validate_update(&without_status(new), &without_status(old)),
+            Part::Main | Part::Finalize if !split => schema.validate_update(new, old),
+            Part::Main | Part::Finalize => schema.validate_update(&without_status(new), &without_status(old)),
             Part::Status => schema.validate_status_update(new, old),
         });
         if errors.is_empty() {
             errors.extend(match part {
-                Part::Main => {
+                Part::Main | Part::Finalize => {
                     let mut errors = strategy.validate(new);
                     errors.extend(strategy.validate_update(new, old));
                     errors

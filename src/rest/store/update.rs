@@ -24,6 +24,8 @@ pub enum Part {
     Main,
     /// The status alone.
     Status,
+    /// As [`Part::Main`], of kinds whose `spec.finalizers` are taken away through a path of their own.
+    Finalize,
 }
 
 /// Makes the wanted object from the current one (complete with resourceVersion). May be called several times.
@@ -140,8 +142,8 @@ impl Store {
         metadata::carry_over(&mut new, &old);
         meta::set(&mut new, "namespace", target.namespace);
         match part {
-            Part::Main if !stored.split => {}
-            Part::Main => keep(&mut new, &old, |field| field == "status"),
+            Part::Main | Part::Finalize if !stored.split => {}
+            Part::Main | Part::Finalize => keep(&mut new, &old, |field| field == "status"),
             Part::Status => {
                 // of the metadata, the record of who owns what is the one thing that changes
                 let managed = meta::metadata(&new).get("managedFields").cloned();
@@ -149,6 +151,10 @@ impl Store {
                 meta::set(&mut new, "managedFields", managed.unwrap_or_default());
             }
         }
+        let strategy = target.resource.strategy();
+        strategy.prepare_update(part, &mut new, &old);
+        self.admit(target, part, &new, Some(&old))
+            .map_err(|status| status.with_warnings(&warnings))?;
         let found = self.validate_change(target, part, &new, &old);
         warnings.extend(found.map_err(|status| status.with_warnings(&warnings))?);
         if stored.kind.conventions.counts_generation() && content(&new, stored.split) != content(&old, stored.split) {
@@ -156,7 +162,7 @@ impl Store {
         }
         target.resource.store(&mut new);
         target.resource.store(&mut old);
-        if metadata::deleting(&new) && meta::finalizers(&new).is_empty() {
+        if metadata::deleting(&new) && meta::finalizers(&new).is_empty() && !metadata::held_by_spec(strategy, &new) {
             return Ok(Plan::Remove(new, warnings));
         }
         if same_but_for_times(&new, &old, &UNSTORED) {
@@ -259,6 +265,9 @@ fn compare_identity(
         return Err(Status::conflict(&resource, target.name, why));
     }
     let version = meta::resource_version(new);
+    if version.is_empty() && target.resource.strategy().allows_unconditional_update() {
+        return Ok(());
+    }
     if version.is_empty() || version == "0" {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         let kind = crate::wire::names::GroupKind {

@@ -212,8 +212,8 @@ fn options_of_deletions_need_no_kind() {
         decode(MediaType::Json, b"{").expect_err("broken").message,
         "couldn't get version/kind; json parse error: unexpected end of JSON input"
     );
-    assert_eq!(MediaType::of(Some("application/yaml; x=y")), Ok(MediaType::Yaml));
-    assert_eq!(MediaType::of(Some("text/plain")).expect_err("unknown").code, 415);
+    assert_eq!(MediaType::of(Some("application/yaml; x=y"), false), Ok(MediaType::Yaml));
+    assert_eq!(MediaType::of(Some("text/plain"), true).expect_err("unknown").code, 415);
 }
 
 proptest! {

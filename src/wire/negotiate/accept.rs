@@ -1,6 +1,6 @@
 //! The `Accept` header (github.com/munnerz/goautoneg, and acceptMediaTypeOptions of k8s.io/apiserver).
 
-use super::{Format, Representation, Shape};
+use super::{Format, Objects, Representation, Shape};
 
 /// One clause of the header.
 struct Clause<'a> {
@@ -27,8 +27,9 @@ impl Clause<'_> {
     }
 }
 
-/// The first representation that the header asks for and that there is; `convert` allows tables and partial metadata.
-pub(super) fn pick(header: &str, convert: bool) -> Option<Representation> {
+/// The first representation that the header asks for and that there is, of objects, which can be converted to tables and
+/// partial metadata, or of an error.
+pub(super) fn pick(header: &str, objects: Option<Objects>) -> Option<Representation> {
     if header.is_empty() {
         return Some(Representation::JSON);
     }
@@ -40,7 +41,7 @@ pub(super) fn pick(header: &str, convert: bool) -> Option<Representation> {
     for clause in parse(header) {
         for (subtype, format) in formats {
             if clause.names(subtype)
-                && let Some(found) = accept(&clause, format, convert)
+                && let Some(found) = accept(&clause, format, objects)
             {
                 return Some(found);
             }
@@ -50,7 +51,8 @@ pub(super) fn pick(header: &str, convert: bool) -> Option<Representation> {
 }
 
 /// What the parameters of a clause ask for, unless it cannot be had.
-fn accept(clause: &Clause<'_>, format: Format, convert: bool) -> Option<Representation> {
+fn accept(clause: &Clause<'_>, format: Format, objects: Option<Objects>) -> Option<Representation> {
+    let convert = objects.is_some();
     let (mut kind, mut group, mut version) = (None, None, None);
     let mut found = Representation {
         format,
@@ -72,8 +74,8 @@ fn accept(clause: &Clause<'_>, format: Format, convert: bool) -> Option<Represen
     }
     let protobuf = format == Format::Protobuf;
     if kind.is_none() && group.is_none() && version.is_none() {
-        // An error has a protobuf form, an object has none.
-        return (!protobuf || !convert).then_some(found);
+        // An error has a protobuf form, most objects have none.
+        return (!protobuf || objects.is_none_or(|objects| objects.protobuf)).then_some(found);
     }
     found.meta_version = match (group, version) {
         (Some("meta.k8s.io"), Some("v1")) => "meta.k8s.io/v1",

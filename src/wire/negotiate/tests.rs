@@ -3,7 +3,7 @@ use super::*;
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
 fn get(accept: &str) -> Result<(Format, Shape), u16> {
-    let found = representation(Some(accept), false, false);
+    let found = representation(Some(accept), false, false, false);
     found
         .map(|found| (found.format, found.shape))
         .map_err(|status| status.code)
@@ -39,7 +39,7 @@ fn clauses_are_walked_in_order() {
     ] {
         assert_eq!(get(accept), expected, "{accept}");
     }
-    assert_eq!(representation(None, false, false), Ok(Representation::JSON));
+    assert_eq!(representation(None, false, false, false), Ok(Representation::JSON));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn conversions_are_found() {
                              application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
     assert_eq!(get(garbage_collector), Ok((Format::Protobuf, Shape::Partial)));
     let list = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1beta1";
-    let found = representation(Some(list), false, false).expect("a list");
+    let found = representation(Some(list), false, false, false).expect("a list");
     assert_eq!(
         (found.shape, found.meta_version),
         (Shape::PartialList, "meta.k8s.io/v1beta1")
@@ -69,7 +69,11 @@ fn conversions_are_found() {
 
 #[test]
 fn refusals_are_told_in_kubernetes_words() {
-    let message = |accept, watching, named| representation(Some(accept), watching, named).expect_err("406").message;
+    let message = |accept, watching, named| {
+        representation(Some(accept), false, watching, named)
+            .expect_err("406")
+            .message
+    };
     assert_eq!(
         message("text/html", false, false),
         "only the following media types are accepted: application/json, application/yaml, \
@@ -114,7 +118,7 @@ fn people_get_indented_json() {
     ] {
         assert_eq!(pretty(parameter, agent), expected, "{parameter:?} {agent:?}");
     }
-    let asked = representation(Some("application/json;pretty=1"), false, false).expect("json");
+    let asked = representation(Some("application/json;pretty=1"), false, false, false).expect("json");
     assert_eq!(asked.pretty, Some(true));
     assert!(pretty_for(&Query::parse("pretty=true"), None));
 }
@@ -147,13 +151,16 @@ fn bodies_are_told_apart() {
 
 #[test]
 fn patches_are_told_apart() {
-    assert_eq!(PatchType::of(Some("application/json-patch+json")), Ok(PatchType::Json));
     assert_eq!(
-        PatchType::of(Some("application/merge-patch+json;x=y")),
+        PatchType::of(Some("application/json-patch+json"), false),
+        Ok(PatchType::Json)
+    );
+    assert_eq!(
+        PatchType::of(Some("application/merge-patch+json;x=y"), false),
         Ok(PatchType::Merge)
     );
     assert_eq!(
-        PatchType::of(Some("application/apply-patch+yaml")),
+        PatchType::of(Some("application/apply-patch+yaml"), false),
         Ok(PatchType::Apply)
     );
     for refused in [
@@ -163,7 +170,7 @@ fn patches_are_told_apart() {
         Some("application/strategic-merge-patch+json"),
         Some("Application/merge-patch+json"),
     ] {
-        let status = PatchType::of(refused).expect_err("415");
+        let status = PatchType::of(refused, false).expect_err("415");
         assert_eq!(status.code, 415);
         assert_eq!(
             status.message,

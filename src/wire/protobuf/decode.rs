@@ -1,8 +1,10 @@
 //! Bodies in protobuf, read into the JSON value that they stand for.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{Field, Kind, MAGIC, Message, Presence, messages};
+use crate::wire::meta::rfc3339;
 
 /// Reads a body; `None` where the kind has no protobuf form here. `apiVersion` and `kind` are those of the body.
 ///
@@ -30,7 +32,7 @@ pub fn decode(bytes: &[u8]) -> Result<Option<Value>, String> {
             _ => {}
         }
     }
-    let Some(message) = messages::of(&kind) else {
+    let Some(message) = messages::of(&api_version, &kind) else {
         return Ok(None);
     };
     let mut value = message.read(raw)?;
@@ -55,6 +57,15 @@ impl Message {
                         list.push(value);
                     }
                 }
+                // what is always written says nothing when it is empty, and is left out as JSON leaves it out
+                Presence::Always if is_nothing(&value) => {}
+                _ if value.is_null() => {}
+                _ if matches!(field.kind, Kind::TextMap | Kind::ListMap) => {
+                    let map = members.entry(field.name).or_insert_with(|| json!({}));
+                    if let (Some(map), Value::Object(entry)) = (map.as_object_mut(), value) {
+                        map.extend(entry);
+                    }
+                }
                 _ => drop(members.insert(field.name.to_owned(), value)),
             }
         }
@@ -69,11 +80,71 @@ impl Field {
             (Kind::Integer, Wire::Number(number)) => Ok(json!(number.cast_signed())),
             (Kind::Flag, Wire::Number(number)) => Ok(json!(number != 0)),
             (Kind::Message(message), Wire::Bytes(bytes)) => message.read(bytes),
-            // no body that is read has one of these
-            (Kind::Time | Kind::Json | Kind::TextMap, _) => Ok(Value::Null),
+            (Kind::Time, Wire::Bytes(bytes)) => time(bytes),
+            (Kind::Json, Wire::Bytes(bytes)) => raw_json(bytes),
+            (Kind::TextMap, Wire::Bytes(bytes)) => entry(bytes, |value| Ok(json!(text(value)?))),
+            (Kind::ListMap, Wire::Bytes(bytes)) => entry(bytes, list),
             _ => Err(format!("proto: wrong wireType for field {}", self.name)),
         }
     }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+/// Seconds and nanoseconds; null for no time.
+fn time(bytes: &[u8]) -> Result<Value, String> {
+    let mut seconds = None;
+    for field in Reader(bytes) {
+        if let (1, Wire::Number(number)) = field? {
+            seconds = Some(number.cast_signed());
+        }
+    }
+    let Some(seconds) = seconds else { return Ok(Value::Null) };
+    let at = Timestamp::from_second(seconds).map_err(|error| format!("proto: {error}"))?;
+    Ok(json!(rfc3339(at)))
+}
+
+fn raw_json(bytes: &[u8]) -> Result<Value, String> {
+    let mut raw: &[u8] = b"null";
+    for field in Reader(bytes) {
+        if let (1, Wire::Bytes(bytes)) = field? {
+            raw = bytes;
+        }
+    }
+    serde_json::from_slice(raw).map_err(|error| error.to_string())
+}
+
+/// One entry of a map, as a map.
+fn entry(bytes: &[u8], read: impl Fn(&[u8]) -> Result<Value, String>) -> Result<Value, String> {
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
+    for field in Reader(bytes) {
+        match field? {
+            (1, Wire::Bytes(bytes)) => key = bytes,
+            (2, Wire::Bytes(bytes)) => value = bytes,
+            _ => {}
+        }
+    }
+    let mut map = Map::new();
+    map.insert(text(key)?, read(value)?);
+    Ok(Value::Object(map))
+}
+
+fn list(bytes: &[u8]) -> Result<Value, String> {
+    let mut items = Vec::new();
+    for field in Reader(bytes) {
+        if let (1, Wire::Bytes(item)) = field? {
+            items.push(json!(text(item)?));
+        }
+    }
+    Ok(Value::Array(items))
 }
 
 /// The content of one field.

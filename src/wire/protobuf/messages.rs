@@ -1,11 +1,11 @@
 //! Field numbers: k8s.io/apimachinery pkg/apis/meta/v1/generated.proto, k8s.io/api/apidiscovery/v2/generated.proto.
 
-use super::{Field, Kind, Message, Presence};
+use super::{Field, Kind, Message, Presence, builtin};
 use Kind::{Flag, Integer, Json, Text, TextMap, Time};
 use Presence::{Always, List, Optional, Repeated};
 
 /// The message of a kind that may be a body.
-pub(super) fn of(kind: &str) -> Option<&'static Message> {
+pub(super) fn of(api_version: &str, kind: &str) -> Option<&'static Message> {
     Some(match kind {
         "PartialObjectMetadata" => &PARTIAL,
         "PartialObjectMetadataList" => &PARTIAL_LIST,
@@ -14,12 +14,13 @@ pub(super) fn of(kind: &str) -> Option<&'static Message> {
         "APIGroup" => &GROUP,
         "APIResourceList" => &RESOURCE_LIST,
         "APIGroupDiscoveryList" => &DISCOVERY_LIST,
+        "APIVersions" => &VERSIONS,
         "DeleteOptions" => &DELETE_OPTIONS,
-        _ => return None,
+        _ => return builtin::of(api_version, kind),
     })
 }
 
-const fn field(number: u32, name: &'static str, kind: Kind, presence: Presence) -> Field {
+pub(super) const fn field(number: u32, name: &'static str, kind: Kind, presence: Presence) -> Field {
     Field {
         number,
         name,
@@ -28,7 +29,7 @@ const fn field(number: u32, name: &'static str, kind: Kind, presence: Presence) 
     }
 }
 
-const fn message(number: u32, name: &'static str, message: &'static Message, presence: Presence) -> Field {
+pub(super) const fn message(number: u32, name: &'static str, message: &'static Message, presence: Presence) -> Field {
     field(number, name, Kind::Message(message), presence)
 }
 
@@ -46,7 +47,7 @@ pub(super) static LIST_META: Message = Message(&[
     field(4, "remainingItemCount", Integer, Optional),
 ]);
 
-static OBJECT_META: Message = Message(&[
+pub(super) static OBJECT_META: Message = Message(&[
     field(1, "name", Text, Always),
     field(2, "generateName", Text, Always),
     field(3, "namespace", Text, Always),
@@ -114,6 +115,11 @@ static GROUP: Message = Message(&[
     message(2, "versions", &GROUP_VERSION, Repeated),
     message(3, "preferredVersion", &GROUP_VERSION, Always),
     message(4, "serverAddressByClientCIDRs", &SERVER_ADDRESS, Repeated),
+]);
+
+static VERSIONS: Message = Message(&[
+    field(1, "versions", Text, Repeated),
+    message(2, "serverAddressByClientCIDRs", &SERVER_ADDRESS, Repeated),
 ]);
 
 static GROUP_VERSION: Message = Message(&[

@@ -106,6 +106,7 @@ fn registry() -> Registry {
             name: GROUP.to_owned(),
             priority: 1_000,
             resources: resources.collect(),
+            reviews: Vec::new(),
         }],
     }
 }

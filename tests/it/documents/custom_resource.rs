@@ -30,6 +30,7 @@ fn renamed() -> Registry {
             name: GROUP.to_owned(),
             priority: 1000,
             resources: registry::tenancy().kinds().into_iter().map(view).collect(),
+            reviews: Vec::new(),
         }],
     }
 }

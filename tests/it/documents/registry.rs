@@ -44,6 +44,7 @@ pub(super) fn gadgets() -> Registry {
                 resource(kind("Gadget", true, schema()), true),
                 resource(kind("Clusterwide", false, schema()), false),
             ],
+            reviews: Vec::new(),
         }],
     }
 }

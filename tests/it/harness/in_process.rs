@@ -55,13 +55,15 @@ pub(crate) struct Settings {
     pub(crate) unfiltered_users: Vec<String>,
     /// `--reserved-names`.
     pub(crate) reserved_names: Vec<String>,
+    /// Whether it serves what a cluster brings along, and obeys the roles among that, as `bulward dev` does.
+    pub(crate) cluster: bool,
     /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
     pub(crate) front_proxy_ca: Option<String>,
     /// How much of the past it remembers.
     pub(crate) history: bulward::watchcache::log::Bounds,
 }
 
-/// A running server with the rules of `bulward dev`: only `system:masters` use the storage view.
+/// A running server with fixed rules unless a test wants others: only `system:masters` use the storage view.
 pub(crate) struct InProcess {
     port: u16,
     storage: Arc<dyn Storage>,
@@ -80,6 +82,7 @@ impl InProcess {
     pub(crate) async fn with(storage: Arc<dyn Storage>, settings: Settings) -> Self {
         let registry = groups::registry(&groups::Options {
             reserved_names: settings.reserved_names.clone(),
+            cluster: settings.cluster,
         });
         Self::serving(storage, settings, registry).await
     }
@@ -127,7 +130,10 @@ impl InProcess {
                     ..RequestHeader::default()
                 },
             },
-            authorization: Authorization::Development,
+            authorization: match settings.cluster {
+                true => Authorization::StoredRoles,
+                false => Authorization::Development,
+            },
             unfiltered_users: settings.unfiltered_users,
             reserved_names: settings.reserved_names,
         };

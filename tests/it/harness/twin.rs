@@ -103,6 +103,7 @@ pub(crate) fn registry(group: &str, kinds: Vec<Kind>) -> Registry {
             name: group.to_owned(),
             priority: 1_000,
             resources: resources.collect(),
+            reviews: Vec::new(),
         }],
     }
 }

@@ -1,0 +1,247 @@
+//! Defaults and validation (k8s.io/kubernetes pkg/apis/rbac/v1/defaults.go, pkg/apis/rbac/validation/validation.go). Who may
+//! grant what is decided elsewhere: it depends on the caller.
+
+use serde_json::{Map, Value, json};
+
+use super::GROUP;
+use crate::rest::resource::Strategy;
+use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{
+    NameRule, label_value, name_is_dns_subdomain, name_is_path_segment, path_segment, qualified_name,
+};
+
+/// The strategy of roles.
+pub(super) struct Role {
+    pub(super) namespaced: bool,
+}
+
+/// The strategy of bindings.
+pub(super) struct Binding {
+    pub(super) namespaced: bool,
+}
+
+impl Strategy for Role {
+    fn name_rule(&self) -> NameRule {
+        name_is_path_segment
+    }
+
+    fn default(&self, role: &mut Value) {
+        // Go's types leave out what is empty
+        for rule in role["rules"].as_array_mut().into_iter().flatten() {
+            if let Value::Object(rule) = rule {
+                rule.retain(|field, value| field == "verbs" || value.as_array().is_none_or(|list| !list.is_empty()));
+            }
+        }
+        if role["rules"].is_null() {
+            role.as_object_mut().map(|role| role.remove("rules"));
+        }
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        true
+    }
+
+    fn validate(&self, role: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        for (index, rule) in role["rules"].as_array().into_iter().flatten().enumerate() {
+            errors.extend(policy_rule(rule, self.namespaced, &format!("rules[{index}]")));
+        }
+        if let Some(aggregation) = role.get("aggregationRule").filter(|one| !one.is_null()) {
+            errors.extend(self::aggregation(aggregation));
+        }
+        errors
+    }
+}
+
+impl Strategy for Binding {
+    fn name_rule(&self) -> NameRule {
+        name_is_path_segment
+    }
+
+    fn default(&self, binding: &mut Value) {
+        if let Value::Object(reference) = &mut binding["roleRef"]
+            && is_empty(reference, "apiGroup")
+        {
+            reference.insert("apiGroup".to_owned(), json!(GROUP));
+        }
+        for subject in binding["subjects"].as_array_mut().into_iter().flatten() {
+            let Value::Object(subject) = subject else { continue };
+            let kind = subject.get("kind").and_then(Value::as_str).unwrap_or_default();
+            if matches!(kind, "User" | "Group") && is_empty(subject, "apiGroup") {
+                subject.insert("apiGroup".to_owned(), json!(GROUP));
+            }
+            subject.retain(|field, value| matches!(field.as_str(), "kind" | "name") || *value != "");
+        }
+        // asking for what is not there has made it null
+        if let Some(binding) = binding.as_object_mut() {
+            binding.retain(|_, value| !value.is_null());
+        }
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        true
+    }
+
+    fn validate(&self, binding: &Value) -> Vec<FieldError> {
+        let reference = &binding["roleRef"];
+        let text = |name: &str| reference[name].as_str().unwrap_or_default();
+        let mut errors = Vec::new();
+        if text("apiGroup") != GROUP {
+            errors.push(FieldError::not_supported(
+                "roleRef.apiGroup",
+                text("apiGroup"),
+                &[GROUP],
+            ));
+        }
+        let kinds: &[&str] = match self.namespaced {
+            true => &["Role", "ClusterRole"],
+            false => &["ClusterRole"],
+        };
+        if !kinds.contains(&text("kind")) {
+            errors.push(FieldError::not_supported("roleRef.kind", text("kind"), kinds));
+        }
+        if text("name").is_empty() {
+            errors.push(FieldError::required("roleRef.name", ""));
+        } else {
+            let faults = path_segment(text("name")).into_iter();
+            errors.extend(faults.map(|fault| FieldError::invalid("roleRef.name", text("name"), &fault)));
+        }
+        for (index, subject) in binding["subjects"].as_array().into_iter().flatten().enumerate() {
+            errors.extend(self::subject(subject, self.namespaced, &format!("subjects[{index}]")));
+        }
+        errors
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        if new["roleRef"] == old["roleRef"] {
+            return Vec::new();
+        }
+        let reference = new["roleRef"].clone();
+        vec![FieldError::invalid("roleRef", reference, "cannot change roleRef")]
+    }
+}
+
+fn is_empty(object: &Map<String, Value>, field: &str) -> bool {
+    object.get(field).and_then(Value::as_str).is_none_or(str::is_empty)
+}
+
+fn texts(rule: &Value, field: &str) -> Vec<String> {
+    let list = rule[field].as_array().into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn policy_rule(rule: &Value, namespaced: bool, path: &str) -> Vec<FieldError> {
+    let at = |field: &str| format!("{path}.{field}");
+    let mut errors = Vec::new();
+    if texts(rule, "verbs").is_empty() {
+        errors.push(FieldError::required(
+            at("verbs"),
+            "verbs must contain at least one value",
+        ));
+    }
+    let urls = texts(rule, "nonResourceURLs");
+    let resource_fields = ["apiGroups", "resources", "resourceNames"];
+    if !urls.is_empty() {
+        if namespaced {
+            let detail = "namespaced rules cannot apply to non-resource URLs";
+            errors.push(FieldError::invalid(at("nonResourceURLs"), urls.clone(), detail));
+        }
+        if resource_fields.iter().any(|field| !texts(rule, field).is_empty()) {
+            let detail = "rules cannot apply to both regular resources and non-resource URLs";
+            errors.push(FieldError::invalid(at("nonResourceURLs"), urls, detail));
+        }
+        return errors;
+    }
+    if texts(rule, "apiGroups").is_empty() {
+        let detail = "resource rules must supply at least one api group";
+        errors.push(FieldError::required(at("apiGroups"), detail));
+    }
+    if texts(rule, "resources").is_empty() {
+        let detail = "resource rules must supply at least one resource";
+        errors.push(FieldError::required(at("resources"), detail));
+    }
+    errors
+}
+
+fn subject(subject: &Value, namespaced: bool, path: &str) -> Vec<FieldError> {
+    let text = |name: &str| subject[name].as_str().unwrap_or_default();
+    let at = |field: &str| format!("{path}.{field}");
+    let (name, group) = (text("name"), text("apiGroup"));
+    let mut errors = Vec::new();
+    if name.is_empty() {
+        errors.push(FieldError::required(at("name"), ""));
+    }
+    match text("kind") {
+        "ServiceAccount" => {
+            if !name.is_empty() {
+                let faults = name_is_dns_subdomain(name, false).into_iter();
+                errors.extend(faults.map(|fault| FieldError::invalid(at("name"), name, &fault)));
+            }
+            if !group.is_empty() {
+                errors.push(FieldError::not_supported(at("apiGroup"), group, &[""]));
+            }
+            if !namespaced && text("namespace").is_empty() {
+                errors.push(FieldError::required(at("namespace"), ""));
+            }
+        }
+        "User" | "Group" if group == GROUP => {}
+        "User" | "Group" => errors.push(FieldError::not_supported(at("apiGroup"), group, &[GROUP])),
+        kind => {
+            let kinds = ["ServiceAccount", "User", "Group"];
+            errors.push(FieldError::not_supported(at("kind"), kind, &kinds));
+        }
+    }
+    errors
+}
+
+/// k8s.io/apimachinery pkg/apis/meta/v1/validation ValidateLabelSelector.
+fn aggregation(aggregation: &Value) -> Vec<FieldError> {
+    const PATH: &str = "aggregationRule.clusterRoleSelectors";
+    let selectors = aggregation["clusterRoleSelectors"].as_array();
+    let selectors = selectors.filter(|selectors| !selectors.is_empty());
+    let Some(selectors) = selectors else {
+        let detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+        return vec![FieldError::required(PATH, detail)];
+    };
+    let mut errors = Vec::new();
+    for (index, selector) in selectors.iter().enumerate() {
+        let labels = selector["matchLabels"].as_object().into_iter().flatten();
+        for (key, value) in labels {
+            let field = format!("{PATH}[{index}].matchLabels");
+            let value = value.as_str().unwrap_or_default();
+            errors.extend(faults(&field, key, qualified_name(key)));
+            errors.extend(faults(&field, value, label_value(value)));
+        }
+        let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+        for (number, expression) in expressions.enumerate() {
+            let at = |field: &str| format!("{PATH}[{index}].matchExpressions[{number}].{field}");
+            let text = |name: &str| expression[name].as_str().unwrap_or_default();
+            let values = !texts(expression, "values").is_empty();
+            match text("operator") {
+                "In" | "NotIn" if !values => {
+                    let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                    errors.push(FieldError::required(at("values"), detail));
+                }
+                "Exists" | "DoesNotExist" if values => {
+                    let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                    errors.push(FieldError::forbidden(at("values"), detail));
+                }
+                "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+                other => {
+                    let detail = "not a valid selector operator";
+                    errors.push(FieldError::invalid(at("operator"), other, detail));
+                }
+            }
+            errors.extend(faults(&at("key"), text("key"), qualified_name(text("key"))));
+            for (place, value) in texts(expression, "values").iter().enumerate() {
+                errors.extend(faults(&format!("{}[{place}]", at("values")), value, label_value(value)));
+            }
+        }
+    }
+    errors
+}
+
+fn faults(field: &str, value: &str, faults: Vec<String>) -> Vec<FieldError> {
+    let faults = faults.into_iter();
+    faults.map(|fault| FieldError::invalid(field, value, &fault)).collect()
+}
