@@ -39,6 +39,9 @@ pub async fn review(review: &Review, request: &Authorized) -> Result<Response<Bo
     identify(review, &version, &mut object)?;
     let status = answer(review, request, &object).await?;
     object["status"] = status;
+    if review.question == Question::OwnRules {
+        object["spec"] = json!({});
+    }
     let manner = Manner {
         format: representation.format,
         pretty: representation.pretty.unwrap_or(request.pretty),

@@ -15,7 +15,6 @@ use crate::rest::store::update::Part as Half;
 use crate::storage::Revision;
 use crate::visibility::KindId;
 use crate::watchcache::{Cache, Object, Snapshot};
-use crate::wire::names::GroupResource;
 use crate::wire::status::Status;
 use crate::wire::subject::RBAC_GROUP;
 use crate::wire::user::{GROUP_MASTERS, UserInfo};
@@ -189,13 +188,8 @@ impl Admission for StoredRoles {
                 if may("bind", plural, &role.name) {
                     return Ok(());
                 }
-                let missing = |_| {
-                    let resource = GroupResource {
-                        group: RBAC_GROUP.to_owned(),
-                        resource: role.kind.to_lowercase(),
-                    };
-                    Status::not_found(&resource, &role.name)
-                };
+                // the name is the role's, the resource is that of the request
+                let missing = |_| Status::not_found(&resource.group_resource(), &role.name);
                 policy.role(&role, namespace).map_err(missing)?.to_vec()
             }
         };

@@ -128,10 +128,10 @@ impl Strategy for Rules {
 
     fn validate(&self, namespace: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        for (index, finalizer) in finalizers(namespace).iter().enumerate() {
-            let field = format!("spec.finalizers[{index}]");
+        for finalizer in &finalizers(namespace) {
+            let field = "spec.finalizers";
             let faults = qualified_name(finalizer).into_iter();
-            errors.extend(faults.map(|fault| FieldError::invalid(&field, finalizer, &fault)));
+            errors.extend(faults.map(|fault| FieldError::invalid(field, finalizer, &fault)));
             if !finalizer.contains('/') && !STANDARD.contains(&finalizer.as_str()) {
                 let detail = "name is neither a standard finalizer name nor is it fully qualified";
                 errors.push(FieldError::invalid(field, finalizer, detail));

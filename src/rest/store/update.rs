@@ -140,6 +140,10 @@ impl Store {
         let (mut new, mut warnings) = self.wanted(target, part, options, &old, way)?;
         compare_identity(target, part, options, &new, &old).map_err(|status| status.with_warnings(&warnings))?;
         metadata::carry_over(&mut new, &old);
+        // whoever names no revision means the one that is there
+        if meta::resource_version(&new).is_empty() {
+            meta::set(&mut new, "resourceVersion", meta::resource_version(&old));
+        }
         meta::set(&mut new, "namespace", target.namespace);
         match part {
             Part::Main | Part::Finalize if !stored.split => {}

@@ -99,7 +99,7 @@ async fn events_are_read_in_either_words() {
     assert_eq!(core["involvedObject"]["kind"], "Organization");
     assert_eq!(core["reportingComponent"], "bulward.io/controllers");
     let selected = "/api/v1/namespaces/sea/events?fieldSelector=involvedObject.kind%3DOrganization";
-    assert_eq!(admin.get(selected).await.names(), ["e"]);
+    assert_eq!(admin.get(selected).await.names(), ["sea/e"]);
     let mut stray = event.clone();
     stray["regarding"]["namespace"] = json!("land");
     admin.post(newer, &stray).await.invalid(&["regarding.namespace"]);

@@ -36,8 +36,6 @@ fn objects() -> Vec<(String, Value)> {
     let inside = |plural: &str| format!("{RBAC}/namespaces/cluster-protobuf/{plural}");
     let named = |mut object: Value| {
         object["metadata"]["finalizers"] = json!(["cluster-protobuf.io/stay"]);
-        object["metadata"]["ownerReferences"] =
-            json!([{"apiVersion": "v1", "kind": "Namespace", "name": "x", "uid": "u", "controller": true}]);
         object
     };
     vec![
@@ -132,7 +130,7 @@ async fn bytes_are_those_of_kube_apiserver() {
         assert_eq!(listed["items"][0]["metadata"]["uid"], json["metadata"]["uid"]);
     }
     let role = "/namespaces/cluster-protobuf/roles/all";
-    let freed = json!({"metadata": {"finalizers": null, "ownerReferences": null}});
+    let freed = json!({"metadata": {"finalizers": null}});
     original.merge(&format!("{RBAC}{role}"), &freed).await.expect(200);
 }
 
@@ -194,7 +192,10 @@ async fn reviews_are_those_of_kube_apiserver() {
             who.send(Method::POST, &path, &headers, bytes.clone()).await
         };
         let json = ask("application/json").await.expect(201);
-        assert_eq!(full(&json["spec"]), full(&asked["spec"]), "{path}");
+        // what is answered to a question about rules does not repeat it
+        if kind != "SelfSubjectRulesReview" {
+            assert_eq!(full(&json["spec"]), full(&asked["spec"]), "{path}");
+        }
         let answer = ask(PROTOBUF).await;
         assert_eq!(answer.code, 201, "{}", answer.text());
         let mut read = protobuf::decode(&answer.body).unwrap().unwrap();

@@ -116,7 +116,9 @@ impl Strategy for Binding {
         if new["roleRef"] == old["roleRef"] {
             return Vec::new();
         }
-        let reference = new["roleRef"].clone();
+        // as the type without a version spells it
+        let text = |name: &str| new["roleRef"][name].as_str().unwrap_or_default();
+        let reference = json!({"APIGroup": text("apiGroup"), "Kind": text("kind"), "Name": text("name")});
         vec![FieldError::invalid("roleRef", reference, "cannot change roleRef")]
     }
 }
@@ -205,6 +207,7 @@ fn aggregation(aggregation: &Value) -> Vec<FieldError> {
     };
     let mut errors = Vec::new();
     for (index, selector) in selectors.iter().enumerate() {
+        let known = errors.len();
         let labels = selector["matchLabels"].as_object().into_iter().flatten();
         for (key, value) in labels {
             let field = format!("{PATH}[{index}].matchLabels");
@@ -236,6 +239,10 @@ fn aggregation(aggregation: &Value) -> Vec<FieldError> {
             for (place, value) in texts(expression, "values").iter().enumerate() {
                 errors.extend(faults(&format!("{}[{place}]", at("values")), value, label_value(value)));
             }
+        }
+        if errors.len() > known {
+            let field = format!("{PATH}[{index}]");
+            errors.push(FieldError::invalid(field, Value::Null, "invalid label selector."));
         }
     }
     errors

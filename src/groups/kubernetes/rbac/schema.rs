@@ -1,4 +1,5 @@
-//! The schemas (k8s.io/api rbac/v1 types.go).
+//! The schemas (k8s.io/api rbac/v1 types.go). Nothing is required by them: what must be there is said by the validation, in
+//! its own words.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ pub(super) fn role() -> Value {
 pub(super) fn cluster_role() -> Value {
     let requirement = object(
         "A selector requirement is a selector that contains values, a key, and an operator that relates the key and values.",
-        &["key", "operator"],
+        &[],
         &json!({
             "key": text("The label key that the selector applies to."),
             "operator": text("A key's relationship to a set of values: In, NotIn, Exists or DoesNotExist."),
@@ -50,7 +51,7 @@ pub(super) fn binding(namespaced: bool) -> Value {
     };
     let reference = object(
         "The role that is bound. It cannot be changed.",
-        &["apiGroup", "kind", "name"],
+        &[],
         &json!({
             "apiGroup": text("The API group of the role: rbac.authorization.k8s.io."),
             "kind": text(&format!("The kind of the role: {kinds}.")),
@@ -59,7 +60,7 @@ pub(super) fn binding(namespaced: bool) -> Value {
     );
     let subject = object(
         "A user, a group or a service account.",
-        &["kind", "name"],
+        &[],
         &json!({
             "apiGroup": text("The API group of the subject: rbac.authorization.k8s.io for User and Group, empty for ServiceAccount."),
             "kind": text("The kind of the subject: User, Group or ServiceAccount."),
@@ -70,7 +71,6 @@ pub(super) fn binding(namespaced: bool) -> Value {
     let subjects = atomic(list("Whom the role applies to.", &subject));
     json!({
         "type": "object",
-        "required": ["roleRef"],
         "properties": {"roleRef": reference, "subjects": subjects},
     })
 }
@@ -78,7 +78,7 @@ pub(super) fn binding(namespaced: bool) -> Value {
 fn rules() -> Value {
     let rule = object(
         "What may be done to which resources, or to which URLs.",
-        &["verbs"],
+        &[],
         &json!({
             "apiGroups": atomic(texts("The API groups of the resources; \"\" is the core group, * stands for all.")),
             "nonResourceURLs": atomic(texts("URL paths; * is allowed as their last step. Only in ClusterRoles.")),
