@@ -1,4 +1,5 @@
-//! May they: always-allowed paths, `system:masters`, and SubjectAccessReview for everybody else.
+//! May they: always-allowed paths, `system:masters`, and for everybody else SubjectAccessReview, or the rules of RBAC where no
+//! cluster can be asked.
 
 use async_trait::async_trait;
 use serde_json::Value;

@@ -18,12 +18,14 @@ use std::{
 use super::{Failure, apiserver, listen, signals};
 use crate::{
     config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
+    controllers::manager::Manager,
     groups,
     http::{listener::Limits, shutdown::Shutdown},
     server,
+    telemetry::metrics::controllers::ControllerMetrics,
     watchcache::log::Bounds,
 };
-use folder::Folder;
+use folder::{CONTROLLERS, Folder};
 
 /// The flags.
 #[derive(Debug, clap::Args)]
@@ -57,6 +59,7 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     signals::follow(shutdown.clone(), config.serving.shutdown_delay)?;
 
+    let draining = shutdown.draining().clone();
     let welcome = async {
         sample::ready(&folder).await.map_err(Failure::Runtime)?;
         let admin = client::client(&folder, "admin").map_err(Failure::Runtime)?;
@@ -64,13 +67,22 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
         if let Err(error) = sample::make(&folder).await {
             tracing::warn!(%error, "the sample is not complete");
         }
-        // Somebody who does not want to read it (a closed pipe) still wants the server.
-        let _ = io::stdout().write_all(greeting(&arguments.data_dir, address).as_bytes());
+        let controllers = client::client(&folder, CONTROLLERS).map_err(Failure::Runtime)?;
+        let mut manager = Manager::new(controllers, ControllerMetrics::new(), "dev", draining);
+        groups::controllers(&mut manager);
         let registry = groups::registry(&groups::Options {
             cluster: true,
             ..groups::Options::default()
         });
-        namespaces::run(admin, &registry).await;
+        let greet = async {
+            if !sample::settled(&admin).await {
+                tracing::warn!("the controllers have not come to the end of their work");
+            }
+            // Somebody who does not want to read it (a closed pipe) still wants the server.
+            let _ = io::stdout().write_all(greeting(&arguments.data_dir, address).as_bytes());
+        };
+        let (lost, (), ()) = tokio::join!(manager.run(None), namespaces::run(admin.clone(), &registry), greet);
+        lost.map_err(|error| Failure::Runtime(error.to_string()))?;
         std::future::pending().await
     };
     tokio::select! {
@@ -130,7 +142,6 @@ fn greeting(data_dir: &Path, address: SocketAddr) -> String {
         format!("kubectl --kubeconfig {}", quoted(&path.to_string_lossy()))
     };
     let (admin, alice, bob) = (kubectl("admin"), kubectl("alice"), kubectl("bob"));
-    let add_bob = r#"[{"op":"add","path":"/spec/owners/-","value":{"kind":"User","apiGroup":"rbac.authorization.k8s.io","name":"bob"}}]"#;
     format!(
         "\
 Bulward serves on https://{address}; everything is kept in {data_dir}.
@@ -139,12 +150,13 @@ Every caller sees just their own:
   {alice} get organizations
   {bob} get organizations
 
-Watch as bob, and let alice share hers from another terminal:
+Watch as bob, and make him a member of acme from another terminal:
   {bob} get organizations --watch
-  {alice} patch organization acme --type=json -p '{add_bob}'
+  {admin} create rolebinding bob --clusterrole=view --user=bob --namespace=acme
 
-All of them, for administrators alone:
+All of them, and what was made of them, for administrators alone:
   {admin} get organizations.storage.bulward.io
+  {admin} get namespaces
 
 Ctrl-C ends it.
 ",

@@ -16,6 +16,9 @@ use crate::{
 /// Who there is to try it as, with their groups.
 const USERS: [(&str, &[&str]); 3] = [("admin", &[GROUP_MASTERS]), ("alice", &[]), ("bob", &[])];
 
+/// Who the controllers are: the service account that `deploy/rbac.yaml` gives their rights to.
+pub(super) const CONTROLLERS: &str = "system:serviceaccount:bulward-system:bulward-controller-manager";
+
 /// A prepared data folder.
 pub(super) struct Folder {
     certificates: PathBuf,
@@ -56,6 +59,10 @@ impl Folder {
             }
             folder.users.push((user, pair));
         }
+        let leaf = Leaf::client(CONTROLLERS, &["system:serviceaccounts"]);
+        let (certificate, key) = (folder.file("controllers", "crt"), folder.file("controllers", "key"));
+        let pair = keep(&authority, &leaf, &certificate, &key)?;
+        folder.users.push((CONTROLLERS, pair));
         Ok(folder)
     }
 

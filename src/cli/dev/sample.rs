@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, Request};
+use kube::Client;
 use serde_json::{Value, json};
 
 use super::client::{call, client};
@@ -38,6 +39,21 @@ pub(super) async fn ready(folder: &Folder) -> Result<(), String> {
     };
     let late = |_| format!("not ready within {PATIENCE:?}; more with -v 4");
     tokio::time::timeout(PATIENCE, asking).await.map_err(late)?
+}
+
+/// Waits until every Organization is what it should be; false if that takes too long.
+pub(super) async fn settled(admin: &Client) -> bool {
+    let asking = async {
+        loop {
+            let all = call(admin, Method::GET, UNFILTERED, None).await.unwrap_or_default();
+            let ready = |one: &Value| one["status"]["phase"] == "Ready";
+            if all["items"].as_array().is_some_and(|items| items.iter().all(ready)) {
+                return;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.is_ok()
 }
 
 /// Makes the sample unless there is an Organization already.

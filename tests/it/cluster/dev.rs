@@ -61,6 +61,62 @@ async fn kubectls() -> Vec<(&'static str, PathBuf)> {
         .collect()
 }
 
+/// The promise of the README: whoever is bound in an organization's namespace sees the organization, live.
+#[tokio::test]
+async fn a_rolebinding_shows_the_organization_to_the_new_member() {
+    let dev = Dev::start("dev-members").await;
+    for (word, program) in kubectls().await {
+        let (admin, bob) = (dev.kubectl(&program, "admin"), dev.kubectl(&program, "bob"));
+        let namespace = json_of(&admin, &["get", "namespace", "acme"]).await;
+        assert_eq!(
+            namespace["metadata"]["labels"]["bulward.io/organization"], "acme",
+            "{namespace}"
+        );
+        let mut watch = bob.spawn([
+            "get",
+            "organizations",
+            "--watch",
+            "--no-headers",
+            "--output-watch-events",
+        ]);
+        // what bob sees from the start, so that the watch is known to run
+        let of = |event: &'static str, name: &'static str| {
+            move |line: &str| {
+                let mut words = line.split_whitespace();
+                (words.next() == Some(event) && words.next() == Some(name)).then_some(())
+            }
+        };
+        watch.stdout.wait_for("bob's own", SOON, of("ADDED", "globex")).await;
+        assert!(!watch.stdout.seen().iter().any(|line| line.contains("acme")), "not yet");
+        let name = format!("bob-{word}");
+        let bind = [
+            "create",
+            "rolebinding",
+            &name,
+            "--clusterrole=view",
+            "--user=bob",
+            "--namespace=acme",
+        ];
+        admin.run(bind).await.ok();
+        watch.stdout.wait_for("acme to appear", SOON, of("ADDED", "acme")).await;
+        let shown = json_of(&bob, &["get", "organization", "acme"]).await;
+        assert_eq!(shown["status"]["members"], json!([user("bob")]));
+        admin
+            .run(["delete", "rolebinding", &name, "--namespace=acme"])
+            .await
+            .ok();
+        watch.stdout.wait_for("acme to go", SOON, of("DELETED", "acme")).await;
+        let refused = bob.run(["get", "organization", "acme"]).await.refused();
+        assert!(refused.contains("NotFound"), "{refused}");
+    }
+    // An organization goes with its namespace and everything in it.
+    let (_, program) = kubectls().await.remove(0);
+    let (admin, alice) = (dev.kubectl(&program, "admin"), dev.kubectl(&program, "alice"));
+    alice.run(["delete", "organization", "acme"]).await.ok();
+    let gone = admin.run(["get", "namespace", "acme"]).await.refused();
+    assert!(gone.contains("NotFound"), "{gone}");
+}
+
 async fn json_of(kubectl: &Kubectl, args: &[&str]) -> Value {
     let args = [args, &["-o", "json"]].concat();
     serde_json::from_str(&kubectl.run(args).await.ok()).unwrap()
