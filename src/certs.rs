@@ -20,8 +20,8 @@ use rcgen::{
 };
 
 pub use inspect::{Facts, covers};
-pub(crate) use serving::keep;
 pub use serving::{ServingFiles, self_signed_serving};
+pub(crate) use serving::{keep, reusable};
 
 /// How long an authority lasts.
 pub const AUTHORITY_LIFETIME: Duration = days(3650);
@@ -78,6 +78,8 @@ pub enum Usage {
     Server,
     /// TLS clients.
     Client,
+    /// Both, for servers that are each other's clients.
+    Peer,
 }
 
 /// A certificate to be issued.
@@ -259,6 +261,15 @@ impl Leaf {
         }
     }
 
+    /// The certificate of servers that are each other's clients: their common name, and all their DNS names and IP addresses.
+    pub fn peer<N: Into<String>>(common_name: impl Into<String>, names: impl IntoIterator<Item = N>) -> Self {
+        Self {
+            common_name: common_name.into(),
+            names: names.into_iter().map(Into::into).collect(),
+            ..Self::valid_from_now(Usage::Peer)
+        }
+    }
+
     fn valid_from_now(usage: Usage) -> Self {
         let now = SystemTime::now();
         Self {
@@ -281,10 +292,12 @@ impl Leaf {
         params.distinguished_name = self.distinguished_name()?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        params.extended_key_usages = vec![match self.usage {
-            Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
-            Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
-        }];
+        let (server, client) = (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
+        params.extended_key_usages = match self.usage {
+            Usage::Server => vec![server],
+            Usage::Client => vec![client],
+            Usage::Peer => vec![server, client],
+        };
         params.use_authority_key_identifier_extension = true;
         params.not_before = self.not_before.into();
         params.not_after = self.not_after.into();

@@ -5,6 +5,7 @@ mod certs;
 mod controller_manager;
 mod dev;
 pub mod manifests;
+mod migrate;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,8 @@ enum Command {
     Dev(dev::Args),
     /// Make certificates: an authority of our own, and what it issues
     Certs(certs::Args),
+    /// Take over what another system keeps
+    Migrate(migrate::Args),
     /// Print what a cluster needs to know: APIServices, RBAC, Service, Deployment
     Manifests(manifests::Options),
 }
@@ -95,7 +98,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Command::Apiserver(arguments) => block_on(apiserver::run(*arguments)),
         Command::ControllerManager(arguments) => block_on(controller_manager::run(*arguments)),
         Command::Dev(arguments) => block_on(dev::run(arguments)),
-        Command::Certs(arguments) => certs::run(&arguments),
+        Command::Certs(arguments) => certs::run(arguments),
+        Command::Migrate(arguments) => block_on(migrate::run(arguments)),
         Command::Manifests(options) => manifests::run(
             &groups::registry(&groups::Options::default()),
             &options,

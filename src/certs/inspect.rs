@@ -70,13 +70,17 @@ pub fn covers(
     let since_epoch = time
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_err(|error| error.to_string())?;
-    let usage = match usage {
-        Usage::Server => webpki::KeyUsage::server_auth(),
-        Usage::Client => webpki::KeyUsage::client_auth(),
+    let usages = match usage {
+        Usage::Server => vec![webpki::KeyUsage::server_auth()],
+        Usage::Client => vec![webpki::KeyUsage::client_auth()],
+        Usage::Peer => vec![webpki::KeyUsage::server_auth(), webpki::KeyUsage::client_auth()],
     };
     let now = UnixTime::since_unix_epoch(since_epoch);
-    leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &[anchor], &[], now, usage, None, None)
-        .map_err(|error| error.to_string())?;
+    let anchors = [anchor];
+    for usage in usages {
+        leaf.verify_for_usage(ALL_VERIFICATION_ALGS, &anchors, &[], now, usage, None, None)
+            .map_err(|error| error.to_string())?;
+    }
     for name in names {
         let server = ServerName::try_from(name.as_str()).map_err(|error| format!("{name}: {error}"))?;
         leaf.verify_is_valid_for_subject_name(&server)

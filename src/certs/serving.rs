@@ -50,7 +50,8 @@ pub(crate) fn keep(authority: &Authority, leaf: &Leaf, certificate: &Path, key: 
     Ok(pair)
 }
 
-fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf) -> Result<(), String> {
+/// Whether a pair does for `leaf` for another thirty days; else why not.
+pub(crate) fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf) -> Result<(), String> {
     let facts = Facts::parse(&pair.certificate_pem)?;
     let key = rcgen::KeyPair::from_pem(&pair.key_pem).map_err(|error| error.to_string())?;
     if facts.public_key != rcgen::PublicKeyData::subject_public_key_info(&key) {

@@ -86,6 +86,11 @@ fn openssl_accepts_what_the_authority_issues() {
         None
     ));
 
+    let peer = authority.issue(&Leaf::peer("etcd", ["localhost"])).unwrap();
+    for purpose in [X509PurposeId::SSL_CLIENT, X509PurposeId::SSL_SERVER] {
+        assert!(openssl_verifies(&peer.certificate_pem, ca, purpose, None));
+    }
+
     let other = Authority::new("test-ca").unwrap();
     assert!(!openssl_verifies(
         &client.certificate_pem,

@@ -1,8 +1,12 @@
-//! `bulward certs`: certificates by an authority kept in a folder, for trying things out and for small installations.
+//! `bulward certs`: certificates by an authority of our own, kept in a folder for trying things out, or in the Secrets of a cluster.
+
+mod bootstrap;
+pub(super) mod names;
+mod secrets;
 
 use std::path::{Path, PathBuf};
 
-use super::Failure;
+use super::{Failure, block_on};
 use crate::certs::{self, Authority, Leaf, files, self_signed_serving};
 
 /// The flags.
@@ -35,13 +39,16 @@ enum What {
         #[arg(long, value_name = "GROUPS", value_delimiter = ',')]
         groups: Vec<String>,
     },
+    /// Keep an installation's certificates in Secrets, and have its APIServices trust them
+    Bootstrap(bootstrap::Args),
 }
 
-/// Makes them and prints their paths.
-pub(super) fn run(arguments: &Args) -> Result<(), Failure> {
-    let made = match &arguments.what {
+/// Makes them, and prints the paths of those in a folder.
+pub(super) fn run(arguments: Args) -> Result<(), Failure> {
+    let made = match arguments.what {
+        What::Bootstrap(arguments) => return block_on(bootstrap::run(arguments)),
         What::Serving { dir, names } => {
-            self_signed_serving(dir, names).map(|files| vec![files.certificate, files.key, files.authority])
+            self_signed_serving(&dir, &names).map(|files| vec![files.certificate, files.key, files.authority])
         }
         What::Client { dir, user, groups } => {
             let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
@@ -53,7 +60,7 @@ pub(super) fn run(arguments: &Args) -> Result<(), Failure> {
                 let why = "its files would replace the authority's or the server's, choose another name";
                 return Err(Failure::Usage(format!("--user: {user:?}: {why}")));
             }
-            client(dir, user, groups)
+            client(&dir, &user, &groups)
         }
     };
     let made = made.map_err(|error| Failure::Runtime(format!("certs: {error}")))?;

@@ -102,8 +102,16 @@ impl From<kube::Error> for CallError {
     }
 }
 
+/// The API's own words, or what went wrong before it could say any.
+pub(crate) fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => chain(other),
+    }
+}
+
 /// An error with its causes in one line; "connection refused" hides two levels below.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -14,6 +14,7 @@ pub(crate) mod guardian;
 pub(crate) mod in_process;
 mod informer;
 mod kubectl;
+pub(crate) mod kubelet;
 pub(crate) mod lines;
 pub(crate) mod pki;
 pub(crate) mod ports;

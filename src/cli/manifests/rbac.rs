@@ -4,6 +4,8 @@ mod controllers;
 
 use std::fmt::Write;
 
+pub(super) use controllers::ACCOUNT as CONTROLLERS;
+
 use super::Options;
 use crate::rest::resource::{Access, Registry, Resource};
 

@@ -1,16 +1,19 @@
-//! Namespace, Service and Deployment.
+//! Namespace, Service and Deployment of the API server.
 
+use super::pods::{CONTAINER_SECURITY, POD_SECURITY, disruption_budget, probe, spread};
 use super::{Options, PORT};
+use crate::cli::certs::names::Installation;
 
 /// The Namespace.
 pub(super) fn namespace(options: &Options) -> String {
     format!(
-        "apiVersion: v1\n\
-         kind: Namespace\n\
-         metadata:\n\
-         \x20 name: {}\n\
-         \x20 labels:\n\
-         \x20   pod-security.kubernetes.io/enforce: restricted\n",
+        "apiVersion: v1
+kind: Namespace
+metadata:
+  name: {}
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+",
         options.namespace
     )
 }
@@ -19,35 +22,52 @@ pub(super) fn namespace(options: &Options) -> String {
 pub(super) fn service(options: &Options) -> String {
     let Options { namespace, service, .. } = options;
     format!(
-        "apiVersion: v1\n\
-         kind: Service\n\
-         metadata:\n\
-         \x20 name: {service}\n\
-         \x20 namespace: {namespace}\n\
-         spec:\n\
-         \x20 selector:\n\
-         \x20   app.kubernetes.io/name: {service}\n\
-         \x20 ports:\n\
-         \x20 - name: https\n\
-         \x20   port: 443\n\
-         \x20   targetPort: https\n"
+        "apiVersion: v1
+kind: Service
+metadata:
+  name: {service}
+  namespace: {namespace}
+spec:
+  selector:
+    app.kubernetes.io/name: {service}
+  ports:
+  - name: https
+    port: 443
+    targetPort: https
+"
     )
 }
 
-/// The Deployment. It takes its certificate and those for etcd from Secrets that are made elsewhere; none is rendered.
-pub(super) fn deployment(options: &Options) -> String {
+/// The API server: two replicas. Its pods start when the Secrets with their certificates are there.
+pub(super) fn apiserver(options: &Options, installation: &Installation<'_>, etcd_servers: &str) -> String {
     let Options {
         namespace,
         service,
         image,
-        etcd_servers,
         ..
     } = options;
-    format!(
-        r#"# Two Secrets must be there first:
-#   {service}-tls: tls.crt and tls.key, a serving certificate for {service}.{namespace}.svc
-#   {service}-etcd: ca.crt, tls.crt and tls.key, a client certificate for etcd
-apiVersion: apps/v1
+    let (serving, etcd) = (installation.serving(), installation.etcd_client());
+    let spread = spread(service);
+    let probes = [
+        probe(
+            "startupProbe",
+            "HTTPS",
+            "https",
+            "/readyz",
+            &[("failureThreshold", 60), ("periodSeconds", 2)],
+        ),
+        probe("readinessProbe", "HTTPS", "https", "/readyz", &[("periodSeconds", 5)]),
+        probe(
+            "livenessProbe",
+            "HTTPS",
+            "https",
+            "/livez",
+            &[("periodSeconds", 10), ("failureThreshold", 6)],
+        ),
+    ]
+    .concat();
+    let deployment = format!(
+        "apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {service}
@@ -68,20 +88,7 @@ spec:
         app.kubernetes.io/name: {service}
     spec:
       serviceAccountName: {service}
-      securityContext:
-        runAsNonRoot: true
-        runAsUser: 65532
-        fsGroup: 65532
-        seccompProfile:
-          type: RuntimeDefault
-      topologySpreadConstraints:
-      - maxSkew: 1
-        topologyKey: kubernetes.io/hostname
-        whenUnsatisfiable: ScheduleAnyway
-        labelSelector:
-          matchLabels:
-            app.kubernetes.io/name: {service}
-      containers:
+{POD_SECURITY}{spread}      containers:
       - name: apiserver
         image: {image}
         args:
@@ -93,39 +100,15 @@ spec:
         - --etcd-cafile=/etc/bulward/etcd/ca.crt
         - --etcd-certfile=/etc/bulward/etcd/tls.crt
         - --etcd-keyfile=/etc/bulward/etcd/tls.key
+        - --shutdown-delay-duration=5s
         ports:
         - name: https
           containerPort: {PORT}
-        startupProbe:
-          httpGet:
-            scheme: HTTPS
-            port: https
-            path: /readyz
-          failureThreshold: 30
-          periodSeconds: 2
-        readinessProbe:
-          httpGet:
-            scheme: HTTPS
-            port: https
-            path: /readyz
-          periodSeconds: 5
-        livenessProbe:
-          httpGet:
-            scheme: HTTPS
-            port: https
-            path: /livez
-          periodSeconds: 10
-          failureThreshold: 6
-        resources:
+{probes}        resources:
           requests:
             cpu: 100m
             memory: 128Mi
-        securityContext:
-          allowPrivilegeEscalation: false
-          readOnlyRootFilesystem: true
-          capabilities:
-            drop: [ALL]
-        volumeMounts:
+{CONTAINER_SECURITY}        volumeMounts:
         - name: tls
           mountPath: /etc/bulward/tls
           readOnly: true
@@ -135,10 +118,11 @@ spec:
       volumes:
       - name: tls
         secret:
-          secretName: {service}-tls
+          secretName: {serving}
       - name: etcd
         secret:
-          secretName: {service}-etcd
-"#
-    )
+          secretName: {etcd}
+"
+    );
+    [deployment, "---\n".to_owned(), disruption_budget(namespace, service)].concat()
 }

@@ -1,5 +1,7 @@
 //! Manifests: the files in `apiservice/` and `deploy/` are what `bulward manifests` prints.
 
+use std::collections::BTreeSet;
+
 use bulward::cli::manifests::{Options, render, run};
 use serde_json::{Value, json};
 
@@ -12,10 +14,15 @@ fn parsed(text: &str) -> Vec<Value> {
     documents.collect()
 }
 
-/// All objects of the files, as `kind name` and value.
+/// All objects of the whole installation, as `kind name` and value.
 fn objects() -> Vec<(String, Value)> {
+    objects_of("deploy/bulward.yaml")
+}
+
+fn objects_of(path: &str) -> Vec<(String, Value)> {
     let manifests = render(&registry::tenancy(), &Options::default(), Some(b"a certificate"));
-    let objects = manifests.iter().flat_map(|manifest| parsed(&manifest.content));
+    let manifest = manifests.iter().find(|manifest| manifest.path == path);
+    let objects = parsed(&manifest.expect("it is rendered").content).into_iter();
     let named = objects.map(|object| {
         let name = format!(
             "{} {}",
@@ -71,8 +78,9 @@ fn r9_everybody_may_use_the_filtered_view_and_create_organizations_alone() {
     }
     let controllers = "ClusterRole bulward:controller-manager";
     for (name, object) in objects().iter().filter(|(name, _)| name.starts_with("ClusterRole ")) {
+        let mut rules = object["rules"].as_array().expect("rules").iter();
         assert!(
-            name == controllers || !object["rules"].to_string().contains("storage.bulward.io"),
+            name == controllers || rules.all(|rule| !rule["apiGroups"].to_string().contains("storage.bulward.io")),
             "{name} opens the unfiltered view"
         );
     }
@@ -87,7 +95,75 @@ fn r9_everybody_may_use_the_filtered_view_and_create_organizations_alone() {
 
 #[test]
 fn no_secrets_are_rendered() {
-    assert!(objects().iter().all(|(name, _)| !name.starts_with("Secret ")));
+    for manifest in render(&registry::tenancy(), &Options::default(), None) {
+        let objects = objects_of(manifest.path);
+        assert!(
+            objects.iter().all(|(name, _)| !name.starts_with("Secret ")),
+            "{}",
+            manifest.path
+        );
+    }
+}
+
+/// Every variant has what it needs, each object once, and mounts no Secret that nobody makes.
+#[test]
+fn the_variants_are_whole() {
+    let named = |path: &str| {
+        objects_of(path)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<BTreeSet<_>>()
+    };
+    let whole = named("deploy/bulward.yaml");
+    for path in [
+        "deploy/bulward.yaml",
+        "deploy/external-etcd.yaml",
+        "deploy/cert-manager.yaml",
+    ] {
+        let objects = objects_of(path);
+        assert_eq!(named(path).len(), objects.len(), "{path}: an object is there twice");
+        for name in ["Deployment bulward-apiserver", "Deployment bulward-controller-manager"] {
+            assert!(named(path).contains(name), "{path}: {name}");
+        }
+        let keeper = objects.iter().find(|(name, _)| name == "Role bulward:certs");
+        let keeper = keeper
+            .map(|(_, role)| role["rules"][1]["resourceNames"].to_string())
+            .unwrap_or_default();
+        for (name, object) in objects
+            .iter()
+            .filter(|(_, object)| object["spec"]["template"].is_object())
+        {
+            let volumes = object["spec"]["template"]["spec"]["volumes"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            for secret in volumes
+                .iter()
+                .filter_map(|volume| volume["secret"]["secretName"].as_str())
+            {
+                let made = match path {
+                    "deploy/cert-manager.yaml" => named(path).contains(&format!("Certificate {secret}")),
+                    "deploy/external-etcd.yaml" if secret == "bulward-apiserver-etcd" => true,
+                    _ => keeper.contains(&format!("{secret:?}")),
+                };
+                assert!(made, "{path}: {name} mounts {secret}");
+            }
+        }
+    }
+    let without = |path: &str| whole.difference(&named(path)).cloned().collect::<Vec<_>>();
+    assert_eq!(
+        without("deploy/external-etcd.yaml"),
+        [
+            "PodDisruptionBudget bulward-etcd",
+            "Service bulward-etcd",
+            "StatefulSet bulward-etcd"
+        ]
+    );
+    assert!(
+        without("deploy/cert-manager.yaml")
+            .iter()
+            .all(|name| name.ends_with("certs"))
+    );
 }
 
 #[test]
@@ -102,14 +178,34 @@ fn files_are_written_or_printed() {
     let mut printed = Vec::new();
     run(&registry::tenancy(), &options, &mut printed).expect("printing works");
     let printed = String::from_utf8(printed).expect("text");
-    assert!(printed.starts_with("---\n# deploy/namespace.yaml\napiVersion: v1\n"));
+    assert!(printed.starts_with("# All of it"));
     assert!(printed.contains("caBundle: YSBjZXJ0aWZpY2F0ZQ=="));
 
     options.output_dir = Some(folder.path().join("out"));
     run(&registry::tenancy(), &options, &mut Vec::new()).expect("writing works");
-    let written =
-        std::fs::read_to_string(folder.path().join("out/apiservice/apiservice.yaml")).expect("the file is there");
-    assert!(printed.ends_with(&written));
+    let read = |path: &str| std::fs::read_to_string(folder.path().join("out").join(path)).expect("the file is there");
+    assert_eq!(printed, read("deploy/bulward.yaml"));
+    assert!(printed.contains(&read("apiservice/apiservice.yaml")));
+
+    // The variants are printed when they are asked for.
+    for (path, etcd_servers, cert_manager) in [
+        (
+            "deploy/external-etcd.yaml",
+            Some("https://etcd.example.com:2379".to_owned()),
+            false,
+        ),
+        ("deploy/cert-manager.yaml", None, true),
+    ] {
+        let options = Options {
+            etcd_servers,
+            cert_manager,
+            output_dir: None,
+            ..options.clone()
+        };
+        let mut printed = Vec::new();
+        run(&registry::tenancy(), &options, &mut printed).expect("printing works");
+        assert_eq!(String::from_utf8(printed).expect("text"), read(path));
+    }
 
     options.ca_file = Some(folder.path().join("missing.crt"));
     let error = run(&registry::tenancy(), &options, &mut Vec::new()).expect_err("there is no such file");

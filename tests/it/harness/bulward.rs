@@ -59,9 +59,9 @@ impl Bulward {
         let manifests = folder.path().join("manifests");
         print_manifests(&manifests, &ca)?;
         let deploy = async || {
-            for file in ["deploy/namespace.yaml", "deploy/rbac.yaml"] {
-                plane.apply_text(&read(&manifests.join(file))?).await;
-            }
+            plane
+                .apply_text(&accounts(&read(&manifests.join("deploy/bulward.yaml"))?))
+                .await;
             let admin = plane.kubectl("admin");
             Ok(admin.run(["create", "token", SERVICE, "-n", NAMESPACE]).await.ok())
         };
@@ -210,6 +210,25 @@ fn print_manifests(folder: &Path, ca: &Path) -> Result<(), String> {
             String::from_utf8_lossy(&output.stderr)
         )),
     }
+}
+
+/// What a manifest says of namespaces, accounts and rights, without what would run there.
+fn accounts(manifest: &str) -> String {
+    let kinds = [
+        "Namespace",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "ClusterRole",
+        "ClusterRoleBinding",
+    ];
+    let is_one = |document: &&str| {
+        kinds
+            .iter()
+            .any(|kind| document.lines().any(|line| line == format!("kind: {kind}")))
+    };
+    let documents: Vec<&str> = manifest.split("\n---\n").filter(is_one).collect();
+    documents.join("\n---\n")
 }
 
 fn read(path: &Path) -> Result<String, String> {

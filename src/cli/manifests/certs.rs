@@ -1,0 +1,131 @@
+//! Who keeps the certificates: a Deployment of one, under an account that may do nothing else.
+
+use super::Options;
+use super::pods::{CONTAINER_SECURITY, POD_SECURITY};
+use crate::cli::certs::names::{AUTHORITY, Installation};
+use crate::rest::resource::Registry;
+
+const ACCOUNT: &str = "bulward-certs";
+
+/// Account, roles, bindings and Deployment. One replica is enough: nobody waits for it but at the first start, and two at once
+/// are in nobody's way.
+pub(super) fn certs(registry: &Registry, options: &Options, installation: &Installation<'_>) -> String {
+    let Options {
+        namespace,
+        service,
+        image,
+        ..
+    } = options;
+    let leaves = installation.leaves();
+    let names = leaves.iter().map(|(name, _)| name.as_str());
+    let secrets: Vec<&str> = [AUTHORITY].into_iter().chain(names).collect();
+    let secrets = secrets.join(", ");
+    let services: Vec<String> = registry
+        .groups
+        .iter()
+        .flat_map(|group| {
+            group
+                .versions()
+                .into_iter()
+                .map(|version| format!("{version}.{}", group.name))
+        })
+        .collect();
+    let services = services.join(", ");
+    let external = match installation.own_etcd {
+        true => "",
+        false => "        - --external-etcd\n",
+    };
+    format!(
+        "apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {ACCOUNT}
+  namespace: {namespace}
+---
+# It alone reads the authority's key. What is to be created has no name yet to which RBAC could hold it.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: bulward:certs
+  namespace: {namespace}
+rules:
+- apiGroups: [\"\"]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [\"\"]
+  resources: [secrets]
+  resourceNames: [{secrets}]
+  verbs: [get, update]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: bulward:certs
+  namespace: {namespace}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: bulward:certs
+subjects:
+- kind: ServiceAccount
+  name: {ACCOUNT}
+  namespace: {namespace}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: bulward:certs
+rules:
+- apiGroups: [apiregistration.k8s.io]
+  resources: [apiservices]
+  resourceNames: [{services}]
+  verbs: [get, patch]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: bulward:certs
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: bulward:certs
+subjects:
+- kind: ServiceAccount
+  name: {ACCOUNT}
+  namespace: {namespace}
+---
+# Makes the Secrets that the other pods wait for, tells the APIServices the authority, and makes certificates anew before they end.
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {ACCOUNT}
+  namespace: {namespace}
+  labels:
+    app.kubernetes.io/name: {ACCOUNT}
+spec:
+  replicas: 1
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: {ACCOUNT}
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: {ACCOUNT}
+    spec:
+      serviceAccountName: {ACCOUNT}
+{POD_SECURITY}      containers:
+      - name: certs
+        image: {image}
+        args:
+        - certs
+        - bootstrap
+        - --keep
+        - --namespace={namespace}
+        - --service={service}
+{external}        resources:
+          requests:
+            cpu: 10m
+            memory: 32Mi
+{CONTAINER_SECURITY}"
+    )
+}
