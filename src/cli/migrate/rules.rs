@@ -19,7 +19,10 @@ impl Rules {
     /// # Errors
     /// When a kind's schema cannot be read, which would be a defect of ours.
     pub(super) fn new(reserved_names: Vec<String>) -> Result<Self, String> {
-        let registry = groups::registry(&groups::Options { reserved_names });
+        let registry = groups::registry(&groups::Options {
+            reserved_names,
+            ..groups::Options::default()
+        });
         let stored = registry
             .resources()
             .filter(|resource| resource.group_version.group == STORAGE);
