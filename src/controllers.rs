@@ -55,6 +55,9 @@ pub enum Error {
         /// What came back.
         source: Box<kube::Error>,
     },
+    /// It took too long.
+    #[error("not done within {0:?}")]
+    Timeout(Duration),
     /// The reconciler itself failed: a mistake in this program.
     #[error("panic: {0}")]
     Panic(String),
@@ -121,7 +124,7 @@ impl Error {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Self::Panic(_) => None,
+            Self::Timeout(_) | Self::Panic(_) => None,
         }
     }
 

@@ -50,7 +50,7 @@ impl Candidate {
     /// Waits until this replica holds the lease.
     pub async fn acquire(&mut self) {
         loop {
-            match self.attempt().await {
+            match self.patiently().await {
                 Ok(true) => return,
                 Ok(false) => tracing::debug!(lease = self.election.name, "another replica leads"),
                 Err(error) => {
@@ -107,6 +107,13 @@ impl Candidate {
             Ok(Err(error)) => tracing::warn!(lease = self.election.name, %error, "the lease was not released"),
             Err(_) => tracing::warn!(lease = self.election.name, "the lease was not released in time"),
         }
+    }
+
+    /// One attempt, which does not hang for longer than a leader may.
+    async fn patiently(&mut self) -> Result<bool, kube::Error> {
+        let patience = self.election.renew_deadline;
+        let attempt = timeout(patience, self.attempt()).await;
+        attempt.unwrap_or_else(|_| Err(kube::Error::Service(format!("no answer within {patience:?}").into())))
     }
 
     /// Takes or renews the lease if it may. Whether this replica holds it now.

@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, join_all};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,9 @@ use super::queue::Queue;
 use super::store::Store;
 use super::{Error, Next, Reconcile, watch};
 use crate::telemetry::metrics::controllers::ControllerMetrics;
+
+/// How long a worker stays with a key.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Controllers and what they follow, before they run.
 pub struct Manager {
@@ -204,7 +207,10 @@ async fn lead(
 async fn worker(queue: Arc<Queue>, reconciler: Arc<dyn Reconcile>, stop: CancellationToken) {
     while let Some(item) = stop.run_until_cancelled(queue.next()).await {
         let (key, controller, began) = (&item.key, queue.name(), Instant::now());
-        let outcome = AssertUnwindSafe(reconciler.reconcile(key)).catch_unwind().await;
+        // A request that is never answered must not keep the worker; what was begun is looked at again.
+        let patient = timeout(PATIENCE, reconciler.reconcile(key));
+        let patient = patient.map(|in_time| in_time.unwrap_or(Err(Error::Timeout(PATIENCE))));
+        let outcome = AssertUnwindSafe(patient).catch_unwind().await;
         match outcome.unwrap_or_else(|panic| Err(Error::Panic(text(&*panic)))) {
             Ok(next) => {
                 queue.forget(key);
