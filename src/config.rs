@@ -49,6 +49,8 @@ pub struct Apiserver {
     pub unfiltered_users: Vec<String>,
     /// Patterns (`*` for any text) of names that nobody may create, besides the built-in ones.
     pub reserved_names: Vec<String>,
+    /// Whether there are templates for KubeCarrier's providers and tenants.
+    pub kubecarrier_templates: bool,
 }
 
 /// The socket's side of a server.

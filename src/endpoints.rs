@@ -23,6 +23,7 @@ pub mod watch;
 
 use std::sync::Arc;
 
+use crate::http::pipeline::Permission;
 use crate::rest::caller::{Caller, Target};
 use crate::rest::resource::Resource;
 use crate::rest::store::update::Part;
@@ -31,6 +32,7 @@ use crate::visibility::KindId;
 use crate::watchcache::Snapshot;
 use crate::wire::negotiate::Representation;
 use crate::wire::options::Query;
+use crate::wire::status::Status;
 
 pub use router::Router;
 
@@ -56,6 +58,8 @@ pub struct Call<'a> {
     pub representation: &'a Representation,
     /// Whether JSON is to be indented.
     pub pretty: bool,
+    /// What else the sender may do.
+    pub permission: &'a Permission,
 }
 
 impl Call<'_> {
@@ -73,6 +77,19 @@ impl Call<'_> {
     /// How objects are shown here.
     pub fn view(&self) -> view::View {
         view::View::new(self.resource)
+    }
+
+    /// What is answered if the sender writes what is guarded; nothing if they may. It is asked for kinds alone of which a part
+    /// is guarded.
+    async fn refusal(&self) -> Result<Option<Status>, Status> {
+        let Some(guard) = self.resource.strategy().guard() else {
+            return Ok(None);
+        };
+        match self.permission.to(guard.verb).await {
+            Ok(()) => Ok(None),
+            Err(status) if status.code == 403 => Ok(Some(status)),
+            Err(status) => Err(status),
+        }
     }
 
     /// What a write answers with, for the encoder.

@@ -63,6 +63,7 @@ pub async fn run(config: config::Apiserver, listener: TcpListener, shutdown: Shu
     let registry = groups::registry(&groups::Options {
         reserved_names: config.reserved_names.clone(),
         cluster: config.authorization == Authorization::StoredRoles,
+        kubecarrier_templates: config.kubecarrier_templates,
     });
     serve(config, registry, storage?, listener, shutdown).await
 }

@@ -120,6 +120,10 @@ struct TenancyArgs {
     /// Names that nobody may create, besides default, kube-*, openshift-* and bulward-*; `*` stands for any text
     #[arg(long, value_name = "PATTERNS", value_delimiter = ',', env = "BULWARD_RESERVED_NAMES")]
     reserved_names: Vec<String>,
+    /// The controllers make templates for KubeCarrier: the label kubecarrier.io/project-role of Projects grants something, and
+    /// may be written only by those who are allowed the verb assign on projects
+    #[arg(long, env = "BULWARD_KUBECARRIER_TEMPLATES")]
+    kubecarrier_templates: bool,
 }
 
 /// Serves until a signal comes.
@@ -146,6 +150,7 @@ impl Args {
             cluster,
             unfiltered_users: listed(self.tenancy.unfiltered_users),
             reserved_names: reserved(self.tenancy.reserved_names)?,
+            kubecarrier_templates: self.tenancy.kubecarrier_templates,
         })
     }
 }

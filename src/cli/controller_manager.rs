@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// nothing
     #[arg(long, value_name = "PORT", default_value_t = 10257, env = "BULWARD_SECURE_PORT")]
     secure_port: u16,
+    /// Make templates for KubeCarrier: what members of Projects with the label kubecarrier.io/project-role may do
+    #[arg(long, env = "BULWARD_KUBECARRIER_TEMPLATES")]
+    kubecarrier_templates: bool,
     #[command(flatten)]
     certificate: serving::CertificateArgs,
 }
@@ -98,7 +101,11 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
         serving::start(listener, certificate, metrics.clone(), &shutdown);
     }
     let mut manager = Manager::new(client, Arc::clone(&metrics), &identity, shutdown.draining().clone());
-    groups::controllers(&mut manager);
+    let options = groups::Options {
+        kubecarrier_templates: arguments.kubecarrier_templates,
+        ..groups::Options::default()
+    };
+    groups::controllers(&mut manager, &options);
     manager
         .run(election)
         .await

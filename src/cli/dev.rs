@@ -69,7 +69,7 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
         }
         let controllers = client::client(&folder, CONTROLLERS).map_err(Failure::Runtime)?;
         let mut manager = Manager::new(controllers, ControllerMetrics::new(), "dev", draining);
-        groups::controllers(&mut manager);
+        groups::controllers(&mut manager, &groups::Options::default());
         let registry = groups::registry(&groups::Options {
             cluster: true,
             ..groups::Options::default()
@@ -123,6 +123,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
         // There are no controllers here to which a missing object means anything (visibility.md V16).
         unfiltered_users: Vec::new(),
         reserved_names: Vec::new(),
+        kubecarrier_templates: false,
     }
 }
 

@@ -7,7 +7,6 @@ use super::input::same_namespace;
 use super::update::same_place;
 use super::{Call, encode};
 use crate::http::body::Body;
-use crate::http::pipeline::Permission;
 use crate::http::respond;
 use crate::rest::field_manager::Configuration;
 use crate::rest::store::WriteOptions;
@@ -18,7 +17,7 @@ use crate::wire::options::{FieldValidation, PatchOptions};
 use crate::wire::status::Status;
 
 /// Applies a configuration, creating the object if need be.
-pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Result<Response<Body>, Status> {
+pub async fn apply(call: &Call<'_>, bytes: &[u8]) -> Result<Response<Body>, Status> {
     let options = PatchOptions::decode(call.query, true)?;
     let undecodable = |why: String| Status::bad_request(format!("error decoding YAML: {why}"));
     let decoded =
@@ -41,13 +40,14 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8], permission: &Permission) -> Re
         dry_run: options.dry_run,
         field_manager: options.field_manager,
         patched: true,
+        refusal: call.refusal().await?,
     };
     let config = Configuration {
         object: &config,
         force: options.force,
     };
     let target = call.target();
-    let may_create = permission.to("create");
+    let may_create = call.permission.to("create");
     let (mut written, created) = call.store.apply(&target, call.part, &write, config, may_create).await?;
     written.warnings.splice(0..0, warnings);
     let snapshot = call.store.cache().any().map_err(crate::rest::store::stale)?;

@@ -21,6 +21,7 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
         dry_run: options.dry_run,
         field_manager: input::field_manager(options.field_manager, headers),
         patched: false,
+        refusal: call.refusal().await?,
     };
     let target = call.target();
     let written = call.store.create(&target, wanted, &write).await?;

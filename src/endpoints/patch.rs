@@ -10,7 +10,6 @@ use super::owners::{self, Found};
 use super::update::same_place;
 use super::{Call, apply, encode, input, typed};
 use crate::http::body::Body;
-use crate::http::pipeline::Permission;
 use crate::http::respond;
 use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
@@ -31,12 +30,7 @@ enum Change {
 }
 
 /// Changes an object.
-pub async fn patch(
-    call: &Call<'_>,
-    headers: &HeaderMap,
-    upload: &Upload,
-    permission: &Permission,
-) -> Result<Response<Body>, Status> {
+pub async fn patch(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
     let content_type = headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -45,7 +39,7 @@ pub async fn patch(
         .map_err(|refusal| conventions.unsupported_patch(refusal))?;
     let bytes = input::read(upload).await?;
     if kind == PatchType::Apply {
-        return apply::apply(call, &bytes, permission).await;
+        return apply::apply(call, &bytes).await;
     }
     let options = PatchOptions::decode(call.query, false)?;
     let strict = options.field_validation != FieldValidation::Ignore;
@@ -55,6 +49,7 @@ pub async fn patch(
         dry_run: options.dry_run,
         field_manager: input::field_manager(options.field_manager, headers),
         patched: true,
+        refusal: call.refusal().await?,
     };
     let target = call.target();
     let modify = |current: &Value| {

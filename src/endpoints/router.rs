@@ -257,6 +257,7 @@ impl Router {
             query: &request.query,
             representation: &representation,
             pretty: representation.pretty.unwrap_or(request.pretty),
+            permission: &request.permission,
         };
         match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
@@ -264,9 +265,7 @@ impl Router {
             (Method::GET, "watch", _) => watch::watch(&call, &request.headers, upgrade, &request.drain).await,
             (Method::POST, "create", false) => create::create(&call, &request.headers, &request.body).await,
             (Method::PUT, "update", true) => update::update(&call, &request.headers, &request.body).await,
-            (Method::PATCH, "patch", true) => {
-                patch::patch(&call, &request.headers, &request.body, &request.permission).await
-            }
+            (Method::PATCH, "patch", true) => patch::patch(&call, &request.headers, &request.body).await,
             (Method::DELETE, "delete", true) => delete::delete(&call, &request.headers, &request.body).await,
             (Method::DELETE, "deletecollection", false) => {
                 delete_collection::delete_collection(&call, &request.headers, &request.body).await

@@ -23,6 +23,7 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
         dry_run: options.dry_run,
         field_manager: input::field_manager(options.field_manager, headers),
         patched: false,
+        refusal: call.refusal().await?,
     };
     let modify = |_: &serde_json::Value| Ok(wanted.clone());
     let target = call.target();

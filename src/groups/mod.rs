@@ -13,6 +13,8 @@ pub struct Options {
     pub reserved_names: Vec<String>,
     /// Whether what a cluster brings along is served as well: where there is no cluster.
     pub cluster: bool,
+    /// Whether there are templates for KubeCarrier's providers and tenants.
+    pub kubecarrier_templates: bool,
 }
 
 /// Every group that this server serves, in the order in which `/apis` lists them.
@@ -28,6 +30,6 @@ pub fn registry(options: &Options) -> Registry {
 }
 
 /// Registers every group's controllers.
-pub fn controllers(manager: &mut Manager) {
-    tenancy::controllers::register(manager);
+pub fn controllers(manager: &mut Manager, options: &Options) {
+    tenancy::controllers::register(manager, options);
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 pub use super::conventions::Conventions;
 pub use super::review::Review;
-pub use super::strategy::Strategy;
+pub use super::strategy::{Guard, Strategy};
 pub use super::version::{Conversion, Version};
 use crate::visibility::Facts;
 use crate::wire::names::{GroupKind, GroupResource, GroupVersion};

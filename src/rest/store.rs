@@ -111,6 +111,8 @@ pub struct WriteOptions {
     pub field_manager: String,
     /// Whether the object comes from a patch, whose fault it is then if it cannot be read.
     pub patched: bool,
+    /// What is answered if what [`crate::rest::resource::Guard`] guards is changed; nothing for those who may.
+    pub refusal: Option<Status>,
 }
 
 impl WriteOptions {

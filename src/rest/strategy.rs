@@ -6,6 +6,15 @@ use super::store::update::Part;
 use crate::wire::validation::FieldError;
 use crate::wire::validation::names::{NameRule, name_is_dns_subdomain};
 
+/// A part of an object that needs a permission of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard {
+    /// The verb on the resource that RBAC must allow.
+    pub verb: &'static str,
+    /// Whether the part differs. The old object is null where there was none.
+    pub differs: fn(new: &Value, old: &Value) -> bool,
+}
+
 /// What happens to an object on its way into the store (k8s.io/apiserver pkg/registry/rest RESTCreateStrategy, RESTUpdateStrategy).
 pub trait Strategy: Send + Sync + 'static {
     /// What a new object may be called.
@@ -28,6 +37,11 @@ pub trait Strategy: Send + Sync + 'static {
     /// What is wrong with an object's status, when the status is written.
     fn validate_status(&self, _object: &Value) -> Vec<FieldError> {
         Vec::new()
+    }
+
+    /// A part of the objects that not everybody may write who may write the rest.
+    fn guard(&self) -> Option<Guard> {
+        None
     }
 
     /// What is wrong with a new object beyond [`Strategy::validate`].

@@ -4,4 +4,5 @@
 mod lifecycle;
 mod members;
 mod operation;
+mod roles;
 pub(crate) mod stage;

@@ -10,12 +10,14 @@ pub mod members;
 pub mod namespace;
 pub mod organization;
 pub mod project;
+pub mod roles;
 pub mod status;
 pub mod tenant;
 pub mod world;
 
 use std::sync::Arc;
 
+use super::super::Options;
 use crate::controllers::manager::Manager;
 use world::World;
 
@@ -23,8 +25,9 @@ use world::World;
 const WORKERS: usize = 8;
 
 /// Registers all of them.
-pub fn register(manager: &mut Manager) {
+pub fn register(manager: &mut Manager, options: &Options) {
     let world = Arc::new(World::follow(manager));
     organization::register(manager, &world);
     project::register(manager, &world);
+    roles::register(manager, &world, options);
 }

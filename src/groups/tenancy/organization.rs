@@ -112,7 +112,7 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
                 .to_owned(),
         namespaced: false,
         schema: schema_of::<Organization>(),
-        strategy: Arc::new(Rules { reserved }),
+        strategy: Arc::new(Rules { reserved, guard: None }),
         selectable_fields: vec!["status.phase".to_owned()],
         columns: columns::organization(),
         edge: Edge::Members {

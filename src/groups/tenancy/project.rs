@@ -10,7 +10,7 @@ use super::facts::facts;
 use super::organization::Status;
 use super::reserved::Reserved;
 use super::rules::Rules;
-use crate::rest::resource::{Conventions, Edge, Kind, schema_of};
+use crate::rest::resource::{Conventions, Edge, Guard, Kind, schema_of};
 use crate::wire::subject::Subject;
 
 /// A Project without its metadata.
@@ -32,8 +32,8 @@ pub struct ProjectSpec {
     pub owners: Vec<Subject>,
 }
 
-/// The descriptor of Projects.
-pub fn kind(reserved: Arc<Reserved>) -> Kind {
+/// The descriptor of Projects; `guard` says what not everybody may write.
+pub fn kind(reserved: Arc<Reserved>, guard: Option<Guard>) -> Kind {
     Kind {
         kind: "Project".to_owned(),
         singular: "project".to_owned(),
@@ -44,7 +44,7 @@ pub fn kind(reserved: Arc<Reserved>) -> Kind {
                 .to_owned(),
         namespaced: true,
         schema: schema_of::<Project>(),
-        strategy: Arc::new(Rules { reserved }),
+        strategy: Arc::new(Rules { reserved, guard }),
         selectable_fields: vec!["status.phase".to_owned()],
         columns: columns::project(),
         edge: Edge::Members {

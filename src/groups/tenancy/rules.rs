@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::reserved::Reserved;
 use super::subjects;
-use crate::rest::resource::Strategy;
+use crate::rest::resource::{Guard, Strategy};
 use crate::wire::meta;
 use crate::wire::validation::FieldError;
 use crate::wire::validation::names::{NameRule, name_is_dns_label};
@@ -19,6 +19,8 @@ const SUBJECTS: [&str; 3] = ["/spec/owners", "/status/members", "/status/ownMemb
 /// The strategy of both kinds.
 pub(super) struct Rules {
     pub(super) reserved: Arc<Reserved>,
+    /// What not everybody may write.
+    pub(super) guard: Option<Guard>,
 }
 
 impl Strategy for Rules {
@@ -36,6 +38,10 @@ impl Strategy for Rules {
 
     fn normalize(&self, object: &mut Value) {
         self.default(object);
+    }
+
+    fn guard(&self) -> Option<Guard> {
+        self.guard
     }
 
     fn validate(&self, object: &Value) -> Vec<FieldError> {

@@ -75,6 +75,7 @@ impl Store {
             let found = self.validate_new(target, &object);
             let mut warnings = wanted.warnings.clone();
             warnings.extend(found.map_err(|status| status.with_warnings(&wanted.warnings))?);
+            self.allowed(target, options, &object, &Value::Null)?;
             let name = meta::name(&object).to_owned();
             let named = target.named(target.namespace, &name);
             let mut stored = Cow::Borrowed(&object);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::update::Part;
-use super::{Store, Wanted};
+use super::{Store, Wanted, WriteOptions};
 use crate::rest::caller::Target;
 use crate::wire::body::Decoded;
 use crate::wire::meta;
@@ -78,6 +78,20 @@ impl Store {
         }
         refuse(target, target.name, &errors)?;
         Ok(warnings)
+    }
+
+    /// Whether the caller may write what is guarded, if it differs.
+    pub(super) fn allowed(
+        &self,
+        target: &Target<'_>,
+        options: &WriteOptions,
+        new: &Value,
+        old: &Value,
+    ) -> Result<(), Status> {
+        match (&options.refusal, target.resource.strategy().guard()) {
+            (Some(refusal), Some(guard)) if (guard.differs)(new, old) => Err(refusal.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// What a client wants stored, in the version of its request: of the right types, without unknown fields, and with

@@ -161,6 +161,7 @@ impl Store {
             .map_err(|status| status.with_warnings(&warnings))?;
         let found = self.validate_change(target, part, &new, &old);
         warnings.extend(found.map_err(|status| status.with_warnings(&warnings))?);
+        self.allowed(target, options, &new, &old)?;
         if stored.kind.conventions.counts_generation() && content(&new, stored.split) != content(&old, stored.split) {
             metadata::next_generation(&mut new);
         }

@@ -129,7 +129,8 @@ fn ordered(mut answer: Value) -> Value {
 
 /// Makes the CustomResourceDefinitions, and waits until they are served.
 async fn define(plane: &ControlPlane, client: &kube::Client) {
-    let kinds = groups::registry(&groups::Options::default()).kinds();
+    let mut kinds = groups::registry(&groups::Options::default()).kinds();
+    kinds.retain(|kind| ["Organization", "Project"].contains(&kind.kind.as_str()));
     let definitions: Vec<Value> = kinds.iter().map(|kind| definition(kind)).collect();
     plane.apply(&definitions).await;
     for kind in &kinds {

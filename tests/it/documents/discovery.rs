@@ -37,6 +37,7 @@ fn golden_files() {
         ("/apis", "apis"),
         ("/apis/apiserver.bulward.io", "group"),
         ("/apis/apiserver.bulward.io/v1alpha1", "resources"),
+        ("/apis/bulward.io/v1alpha1", "roles-resources"),
         ("/apis/storage.bulward.io/v1alpha1", "storage-resources"),
         ("/", "index"),
     ] {

@@ -19,6 +19,7 @@ fn golden_files() {
         ("/openapi/v3/apis/apiserver.bulward.io", "v3-group"),
         ("/openapi/v3/version", "v3-version"),
         (V3, "v3-apiserver"),
+        ("/openapi/v3/apis/bulward.io/v1alpha1", "v3-roles"),
         ("/openapi/v3/apis/storage.bulward.io/v1alpha1", "v3-storage"),
     ] {
         let mut document = json(&get(&documents, path, None));

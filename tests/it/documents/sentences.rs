@@ -71,7 +71,7 @@ fn every_field_of_our_kinds_is_explained() {
     let documents = documents(&registry::tenancy());
     let mut faults = Vec::new();
     let mut seen = 0;
-    for group in ["apiserver.bulward.io", "storage.bulward.io"] {
+    for group in ["apiserver.bulward.io", "bulward.io", "storage.bulward.io"] {
         let document = json(&get(&documents, &format!("/openapi/v3/apis/{group}/v1alpha1"), None));
         let schemas = document["components"]["schemas"].as_object().expect("schemas");
         for (name, schema) in schemas.iter().filter(|(name, _)| name.starts_with("io.bulward.")) {

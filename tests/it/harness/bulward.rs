@@ -17,8 +17,10 @@ use super::{ControlPlane, aggregation, guardian, pki, ports, serving, started_on
 const NAMESPACE: &str = "bulward-system";
 const SERVICE: &str = "bulward-apiserver";
 
-/// Our groups, with their version.
+/// The two views of Organizations and Projects, with their version.
 pub(crate) const GROUPS: [(&str, &str); 2] = [("apiserver.bulward.io", "v1alpha1"), ("storage.bulward.io", "v1alpha1")];
+/// The group of what makes roles.
+const ROLES: (&str, &str) = ("bulward.io", "v1alpha1");
 
 /// A `bulward apiserver` on a control plane's etcd, under the service account that our manifests give it. Dropping it kills it.
 pub(crate) struct Bulward {
@@ -166,7 +168,7 @@ impl Bulward {
         self.log.text()
     }
 
-    /// Registers it as our manifests do, but for a Service that leads out of the cluster to it, and waits until both
+    /// Registers it as our manifests do, but for a Service that leads out of the cluster to it, and waits until all
     /// groups are served.
     pub(crate) async fn register(&self, plane: &ControlPlane) {
         let services = read(&self.manifests.join("apiservice/apiservice.yaml")).unwrap_or_else(|why| panic!("{why}"));
@@ -174,7 +176,7 @@ impl Bulward {
         assert_ne!(services, outside, "the APIServices name the Service's port");
         plane.apply(&[self.service()]).await;
         plane.apply_text(&outside).await;
-        for (group, version) in GROUPS {
+        for (group, version) in GROUPS.into_iter().chain([ROLES]) {
             aggregation::available(plane, group, version).await;
         }
     }

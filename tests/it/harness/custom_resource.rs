@@ -30,7 +30,8 @@ pub(crate) async fn custom_resources() -> &'static ControlPlane {
     static SHARED: OnceCell<Result<(), String>> = OnceCell::const_new();
     let plane = ControlPlane::shared().await;
     let define = async || {
-        let kinds = groups::registry(&groups::Options::default()).kinds();
+        let mut kinds = groups::registry(&groups::Options::default()).kinds();
+        kinds.retain(|kind| ["Organization", "Project"].contains(&kind.kind.as_str()));
         let mut objects = vec![role(), binding()];
         for (ours, theirs) in EQUAL {
             objects.extend(kinds.iter().map(|kind| definition(kind, ours, theirs)));

@@ -57,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) reserved_names: Vec<String>,
     /// Whether it serves what a cluster brings along, and obeys the roles among that, as `bulward dev` does.
     pub(crate) cluster: bool,
+    /// `--kubecarrier-templates`.
+    pub(crate) kubecarrier_templates: bool,
     /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
     pub(crate) front_proxy_ca: Option<String>,
     /// How much of the past it remembers.
@@ -83,6 +85,7 @@ impl InProcess {
         let registry = groups::registry(&groups::Options {
             reserved_names: settings.reserved_names.clone(),
             cluster: settings.cluster,
+            kubecarrier_templates: settings.kubecarrier_templates,
         });
         Self::serving(storage, settings, registry).await
     }
@@ -136,6 +139,7 @@ impl InProcess {
             },
             unfiltered_users: settings.unfiltered_users,
             reserved_names: settings.reserved_names,
+            kubecarrier_templates: settings.kubecarrier_templates,
         };
         let shutdown = Shutdown::new();
         let serving = server::serve(config, registry, storage.clone(), listener, shutdown.clone());

@@ -174,6 +174,7 @@ async fn it_has_the_rights_that_it_uses_and_no_more() {
         answer["status"]["allowed"] == true
     };
     assert!(may("storage.bulward.io", "organizations", "patch").await);
+    assert!(may("rbac.authorization.k8s.io", "roles", "escalate").await);
     for (group, resource, verb) in [
         ("storage.bulward.io", "organizations", "delete"),
         ("storage.bulward.io", "organizations", "create"),
@@ -181,6 +182,8 @@ async fn it_has_the_rights_that_it_uses_and_no_more() {
         ("", "serviceaccounts", "impersonate"),
         ("", "users", "impersonate"),
         ("rbac.authorization.k8s.io", "clusterroles", "escalate"),
+        ("rbac.authorization.k8s.io", "clusterroles", "bind"),
+        ("bulward.io", "organizationroletemplates", "delete"),
         ("rbac.authorization.k8s.io", "clusterrolebindings", "create"),
     ] {
         assert!(!may(group, resource, verb).await, "{verb} {resource}.{group}");

@@ -37,8 +37,13 @@ impl Stage {
 
     /// One of the test's own.
     pub(crate) async fn start(name: &str, flags: &[&str]) -> Stage {
+        Stage::serving(name, &[], flags).await
+    }
+
+    /// One whose server has flags of its own, too.
+    pub(crate) async fn serving(name: &str, server: &[&str], flags: &[&str]) -> Stage {
         let plane = ControlPlane::start(name).await;
-        let server = Bulward::start(&plane, &[]).await;
+        let server = Bulward::start(&plane, server).await;
         server.register(&plane).await;
         let controllers = Controllers::start(&plane, flags).await;
         Stage {
@@ -88,10 +93,11 @@ pub(crate) fn ready(object: &Value) -> String {
     format!("{}/{}", text("status"), text("reason"))
 }
 
-/// Names in `status.members`.
+/// Names in `status.members`, but for alice, who owns what these tests make: the default templates bind her.
 pub(crate) fn members(object: &Value) -> Vec<String> {
     let members = object["status"]["members"].as_array().cloned().unwrap_or_default();
     let names = members.iter().filter_map(|member| member["name"].as_str());
+    let names = names.filter(|name| *name != "alice");
     names.map(str::to_owned).collect()
 }
 
@@ -144,10 +150,18 @@ impl Admin {
         eventually(&format!("{path} is gone"), SOON, look).await;
     }
 
-    /// Waits until an Organization is ready; answers it in the storage view.
+    /// Waits until an Organization is ready, and its owners have the roles of the default templates; answers it in the storage
+    /// view.
     pub(crate) async fn ready_organization(&self, name: &str) -> Value {
         let path = stored(&organization(name));
-        self.until(&path, "ready", |it| ready(it) == "True/SetupComplete").await
+        let bound = |it: &Value| {
+            let owners = it["spec"]["owners"].as_array();
+            let members = it["status"]["members"].as_array();
+            let is_member = |owner| members.is_some_and(|members| members.contains(owner));
+            owners.into_iter().flatten().all(is_member)
+        };
+        self.until(&path, "ready", |it| ready(it) == "True/SetupComplete" && bound(it))
+            .await
     }
 
     /// Waits until a Project is ready.

@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use super::super::Options;
 use super::binding;
-use crate::groups::tenancy::STORAGE;
+use crate::groups::tenancy::{ROLES, STORAGE};
 
 /// Who the controllers are.
 pub(in super::super) const ACCOUNT: &str = "bulward-controller-manager";
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// API group, resources, verbs, in the whole cluster.
 const RULES: &[(&str, &[&str], &[&str])] = &[
@@ -21,8 +23,39 @@ const RULES: &[(&str, &[&str], &[&str])] = &[
         &["namespaces"],
         &["get", "list", "watch", "create", "patch", "delete"],
     ),
-    // Who is a member.
-    ("rbac.authorization.k8s.io", &["rolebindings"], &["list", "watch"]),
+    // Who is a member, and whom roles are bound to.
+    (RBAC, &["rolebindings"], &["list", "watch", "create", "patch", "delete"]),
+    // What tenants may do is more than the controllers may: they may grant it, in Roles alone.
+    (
+        RBAC,
+        &["roles"],
+        &["list", "watch", "create", "patch", "delete", "bind", "escalate"],
+    ),
+    (
+        STORAGE,
+        &["roleoriginals"],
+        &["list", "watch", "create", "patch", "delete"],
+    ),
+    (
+        ROLES,
+        &["organizationroletemplates"],
+        &["list", "watch", "create", "patch"],
+    ),
+    (
+        ROLES,
+        &["projectroletemplates", "organizationroles", "projectroles"],
+        &["list", "watch", "patch"],
+    ),
+    (
+        ROLES,
+        &[
+            "organizationroletemplates/status",
+            "projectroletemplates/status",
+            "organizationroles/status",
+            "projectroles/status",
+        ],
+        &["patch"],
+    ),
     ("events.k8s.io", &["events"], &["create", "patch"]),
 ];
 

@@ -29,6 +29,8 @@ pub const MAKER: &str = "bulward.io/maker";
 /// On a RoleBinding that a controller wrote for `Everyone`: `true`. It makes nobody a member, or a membership could never be
 /// revoked. It counts together with [`MANAGED_BY`] and the [`OWNER_UID`] of the namespace's owner alone.
 pub const EVERYONE: &str = "bulward.io/everyone";
+/// On a Role of a user's: nothing is cut off from it, whatever its value is.
+pub const EXEMPT: &str = "bulward.io/exempt";
 
 /// Finalizer of Organizations.
 pub const ORGANIZATION_FINALIZER: &str = "organization.bulward.io/controller";

@@ -1,0 +1,150 @@
+//! Which Projects a template is about.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::wire::selector::{Operator, Requirement};
+use crate::wire::validation::FieldError;
+use crate::wire::validation::names::{label_value, qualified_name};
+
+/// Selects objects by their labels: all conditions hold. The empty one selects everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectSelector {
+    /// Labels that a Project must have, with their values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Further conditions on labels, all of which must hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub match_expressions: Vec<Expression>,
+}
+
+/// One condition on one label.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Expression {
+    /// The label that the condition is about.
+    pub key: String,
+    /// In or NotIn (the values), Exists or DoesNotExist (the label).
+    #[schemars(extend("enum" = ["DoesNotExist", "Exists", "In", "NotIn"]))]
+    pub operator: String,
+    /// Values for In and NotIn; must be empty for Exists and DoesNotExist.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub values: Vec<String>,
+}
+
+impl ProjectSelector {
+    /// Whether an object with these labels is selected. A condition that is none selects nothing.
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        let holds = |expression: &Expression| {
+            let operator = match expression.operator.as_str() {
+                "In" => Operator::In,
+                "NotIn" => Operator::NotIn,
+                "Exists" => Operator::Exists,
+                "DoesNotExist" => Operator::DoesNotExist,
+                _ => return false,
+            };
+            let requirement = Requirement {
+                key: String::new(),
+                operator,
+                values: expression.values.clone(),
+            };
+            requirement.matches(labels.get(&expression.key).map(String::as_str))
+        };
+        self.match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+            && self.match_expressions.iter().all(holds)
+    }
+}
+
+/// What is wrong with the selector at `path` (k8s.io/apimachinery pkg/apis/meta/v1/validation/validation.go); its shape and
+/// operators have been checked against the schema.
+pub fn validate(path: &str, selector: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let labels = format!("{path}.matchLabels");
+    for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
+        let wrong = qualified_name(key);
+        errors.extend(wrong.iter().map(|detail| FieldError::invalid(&labels, key, detail)));
+        if let Some(value) = value.as_str() {
+            let wrong = label_value(value);
+            errors.extend(wrong.iter().map(|detail| FieldError::invalid(&labels, value, detail)));
+        }
+    }
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    for (index, expression) in expressions.enumerate() {
+        let at = |name: &str| format!("{path}.matchExpressions[{index}].{name}");
+        let values: Vec<&str> = expression["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        match expression["operator"].as_str() {
+            Some("In" | "NotIn") if values.is_empty() => {
+                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                errors.push(FieldError::required(at("values"), detail));
+            }
+            Some("Exists" | "DoesNotExist") if !values.is_empty() => {
+                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                errors.push(FieldError::forbidden(at("values"), detail));
+            }
+            _ => {}
+        }
+        let key = expression["key"].as_str().unwrap_or_default();
+        let wrong = qualified_name(key);
+        errors.extend(wrong.iter().map(|detail| FieldError::invalid(at("key"), key, detail)));
+        for (place, value) in values.iter().enumerate() {
+            let wrong = label_value(value);
+            let at = || at(&format!("values[{place}]"));
+            errors.extend(wrong.iter().map(|detail| FieldError::invalid(at(), *value, detail)));
+        }
+    }
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn all_conditions_hold() {
+        let selector = |value| serde_json::from_value::<ProjectSelector>(value).expect("a selector");
+        let labels = BTreeMap::from([("role".to_owned(), "tenant".to_owned())]);
+        let expression = |key: &str, operator: &str, values: &[&str]| {
+            selector(json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]}))
+        };
+        assert!(selector(json!({})).matches(&labels));
+        assert!(selector(json!({"matchLabels": {"role": "tenant"}})).matches(&labels));
+        assert!(!selector(json!({"matchLabels": {"role": "tenant", "x": ""}})).matches(&labels));
+        assert!(expression("role", "In", &["a", "tenant"]).matches(&labels));
+        assert!(!expression("role", "NotIn", &["a", "tenant"]).matches(&labels));
+        assert!(expression("x", "NotIn", &["a"]).matches(&labels));
+        assert!(!expression("x", "Exists", &[]).matches(&labels));
+        assert!(expression("x", "DoesNotExist", &[]).matches(&labels));
+        assert!(!expression("role", "Like", &["tenant"]).matches(&labels));
+    }
+
+    #[test]
+    fn faults_name_their_field() {
+        let wrong = json!({"matchLabels": {"a b": "x"}, "matchExpressions": [
+            {"key": "a", "operator": "In"}, {"key": "a", "operator": "Exists", "values": ["x"]},
+            {"key": "", "operator": "NotIn", "values": ["x", "-"]}]});
+        let fields: Vec<String> = validate("s", &wrong).into_iter().map(|error| error.field).collect();
+        let expected = [
+            "s.matchLabels",
+            "s.matchExpressions[0].values",
+            "s.matchExpressions[1].values",
+            "s.matchExpressions[2].key",
+            "s.matchExpressions[2].key",
+            "s.matchExpressions[2].values[1]",
+        ];
+        assert_eq!(fields, expected);
+    }
+}
