@@ -100,7 +100,8 @@ async fn a_rolebinding_shows_the_organization_to_the_new_member() {
         admin.run(bind).await.ok();
         watch.stdout.wait_for("acme to appear", SOON, of("ADDED", "acme")).await;
         let shown = json_of(&bob, &["get", "organization", "acme"]).await;
-        assert_eq!(shown["status"]["members"], json!([user("bob")]));
+        let members = shown["status"]["members"].as_array();
+        assert!(members.is_some_and(|members| members.contains(&user("bob"))), "{shown}");
         admin
             .run(["delete", "rolebinding", &name, "--namespace=acme"])
             .await
