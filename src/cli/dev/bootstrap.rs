@@ -1,4 +1,4 @@
-//! What a new cluster has from its start: namespaces, the usual ClusterRoles, and those that `deploy/rbac.yaml` adds.
+//! What a new cluster has from its start: namespaces, the usual ClusterRoles, and those that `deploy/bulward.yaml` adds.
 //! What is there is left as it is.
 //!
 //! k8s.io/kubernetes plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go, as far as it speaks of what is served here.
@@ -34,12 +34,13 @@ pub(super) async fn make(admin: &Client) -> Result<(), String> {
     Ok(())
 }
 
-/// The documents of `deploy/rbac.yaml`.
+/// The documents of `deploy/bulward.yaml`; without them nobody could do anything.
 fn own() -> Result<Vec<Value>, String> {
     let registry = groups::registry(&groups::Options::default());
     let files = manifests::render(&registry, &manifests::Options::default(), None);
-    let file = files.iter().find(|file| file.path == "deploy/rbac.yaml");
-    let documents = file.map_or("", |file| file.content.as_str()).split("---\n");
+    let file = files.iter().find(|file| file.path == "deploy/bulward.yaml");
+    let file = file.ok_or("the manifest is not rendered")?;
+    let documents = file.content.split("---\n");
     let documents = documents.map(|text| body::decode_yaml(text.as_bytes()).map(|decoded| decoded.value));
     documents.collect()
 }
