@@ -7,39 +7,52 @@ const FIRST: usize = 200;
 /// The most entries of a page: etcd counts all keys that follow for each of them, so many pages cost the square of what
 /// there is, but two pages are held while they are parsed.
 const MOST: usize = 10_000;
+/// Entries that a page may always have. Beyond, it has at most a [`SHARE`] of what is loaded, so that the memory of the pages
+/// is small beside that of the objects.
+const LEAST: usize = 2_000;
+/// See [`LEAST`].
+const SHARE: usize = 16;
 /// Bytes of values that a page should have.
 const BYTES: usize = 10 << 20;
 /// How many times more entries than the last one a page may have, as the next objects may be larger.
 const GROWTH: usize = 8;
 
-/// The size of the next page, by what the last one had.
+/// The size of the next page, by what the last ones had.
 #[derive(Debug)]
-pub(super) struct PageSize(usize);
+pub(super) struct PageSize {
+    entries: usize,
+    loaded: usize,
+}
 
 impl Default for PageSize {
     fn default() -> Self {
-        Self(FIRST)
+        Self {
+            entries: FIRST,
+            loaded: 0,
+        }
     }
 }
 
 impl PageSize {
     /// Entries to ask for.
     pub(super) fn entries(&self) -> usize {
-        self.0
+        self.entries
     }
 
     /// Learns from a page.
     pub(super) fn read(&mut self, entries: &[Entry]) {
         let bytes: usize = entries.iter().map(|entry| entry.value.len()).sum();
         let fitting = BYTES * entries.len() / bytes.max(1);
-        self.0 = fitting.clamp(1, MOST.min(self.0 * GROWTH));
+        self.loaded += entries.len();
+        let most = (self.loaded / SHARE).clamp(LEAST, MOST);
+        self.entries = fitting.clamp(1, most.min(self.entries * GROWTH));
     }
 
     /// After a failure, which may be that of an answer too large to be sent: whether a smaller page can be tried.
     pub(super) fn shrink(&mut self) -> bool {
-        let smaller = self.0 > FIRST;
+        let smaller = self.entries > FIRST;
         if smaller {
-            self.0 = FIRST;
+            self.entries = FIRST;
         }
         smaller
     }
@@ -61,14 +74,20 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_small_objects_grow_step_by_step_to_the_most() {
+    fn pages_of_small_objects_grow_with_what_is_loaded() {
         let mut size = PageSize::default();
         let mut asked = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..200 {
             asked.push(size.entries());
             size.read(&page(size.entries(), 100));
         }
-        assert_eq!(asked, [FIRST, FIRST * GROWTH, MOST, MOST]);
+        assert_eq!(asked[..4], [FIRST, FIRST * GROWTH, LEAST, LEAST]);
+        let mut loaded = 0;
+        for entries in asked {
+            assert!(entries <= LEAST.max(loaded / SHARE), "{entries} after {loaded}");
+            loaded += entries;
+        }
+        assert_eq!(size.entries(), MOST);
     }
 
     #[test]
