@@ -22,7 +22,7 @@ impl Addresses {
     /// An argument of the pod `own` with its addresses as they are here: `--flag=<port>` of its `ports`, what it listens on, and
     /// URLs, in which `<pod>.<set>.<namespace>.svc` is another pod.
     pub(super) fn here(&self, argument: &str, own: &str, ports: &[u16]) -> String {
-        static URL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"://([a-z0-9.-]+):([0-9]+)").unwrap());
+        static URL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"://([a-z0-9.-]+):([0-9]+)").expect("a pattern"));
         let url = |found: &Captures<'_>| {
             let pod = match &found[1] {
                 "0.0.0.0" => own,
