@@ -1,5 +1,6 @@
 //! Gets, lists and tables: options, representations, methods.
 
+use bytes::Bytes;
 use http::Method;
 use serde_json::json;
 
@@ -159,6 +160,17 @@ async fn representations() {
     assert_equal(&wrong);
 }
 
+/// What a watch said without the bookmarks that say no more than where it is: kube-apiserver sends one near the end, which is
+/// within the second or not.
+fn without_late_bookmarks(body: &[u8]) -> Bytes {
+    let lines = body.split_inclusive(|byte| *byte == b'\n');
+    let late = |line: &&[u8]| {
+        let text = String::from_utf8_lossy(line);
+        text.contains(r#""type":"BOOKMARK""#) && !text.contains("initial-events-end")
+    };
+    lines.filter(|line| !late(line)).collect::<Vec<_>>().concat().into()
+}
+
 /// Watches that end at once or soon, with what they say until then.
 #[tokio::test]
 async fn short_watches() {
@@ -190,7 +202,13 @@ async fn short_watches() {
         "&timeout=x",
     ] {
         let ask = Ask::get(twin.path(&format!("gadgets?watch=true{query}{one}")));
-        twin.compare(&ask, &mut wrong).await;
+        let mut answers = twin.send(&ask).await;
+        for answer in [&mut answers.ours, &mut answers.theirs] {
+            answer.body = without_late_bookmarks(&answer.body);
+        }
+        if let Some(difference) = answers.difference() {
+            wrong.push(format!("{query}\n{difference}"));
+        }
     }
     for path in [
         "watch/gadgets?timeoutSeconds=1&labelSelector=none",
