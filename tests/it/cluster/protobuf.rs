@@ -148,11 +148,16 @@ fn without_items_kind(mut json: Value) -> Value {
     json
 }
 
-/// A review without what is another for each: its metadata and the id of the request.
+/// A review without what is another for each: its metadata, the id of the request, the order in which roles were found.
 fn timeless(review: &Value) -> Value {
     let mut review = review.clone();
     review["metadata"] = json!({});
     review["status"]["userInfo"]["extra"] = Value::Null;
+    for rules in ["resourceRules", "nonResourceRules"] {
+        if let Some(rules) = review["status"][rules].as_array_mut() {
+            rules.sort_by_key(Value::to_string);
+        }
+    }
     full(&review)
 }
 
