@@ -4,7 +4,7 @@
 //! A controller is a queue of keys and a function that makes one key's part of the cluster what it should be. It starts from
 //! what the stores hold, and it may be called for a key at any time and any number of times:
 //!
-//! ```ignore
+//! ```text
 //! let roles = manager.store(Api::<Role>::all(manager.client()), Config::default());
 //! let queue = manager.queue("role");
 //! roles.notify(&queue, |change| vec![change.key()]);
