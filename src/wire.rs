@@ -10,6 +10,7 @@ pub mod options;
 pub mod patch;
 pub mod protobuf;
 pub mod quote;
+pub mod rbac;
 pub mod schema;
 pub mod selector;
 pub mod status;

@@ -4,12 +4,11 @@
 //! objects keeps a [`Policy`] up to date with [`Policy::put`].
 
 mod binding;
-mod covers;
 mod policy;
 mod rule;
 #[cfg(test)]
 mod tests;
 
+pub use crate::wire::rbac::Rule;
 pub use binding::{Binding, RoleRef};
 pub use policy::{Part, Policy};
-pub use rule::Rule;

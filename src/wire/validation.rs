@@ -2,6 +2,8 @@
 
 pub mod meta;
 pub mod names;
+pub mod rbac;
+pub mod selector;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -189,6 +191,12 @@ macro_rules! shown_plainly {
 }
 
 shown_plainly!(i32, i64, u32, u64, usize, bool);
+
+/// The texts of a list that an object may have.
+fn texts(object: &Value, field: &str) -> Vec<String> {
+    let list = object[field].as_array().into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
+}
 
 #[cfg(test)]
 mod tests {

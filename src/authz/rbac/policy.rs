@@ -6,9 +6,9 @@ use imbl::OrdMap;
 use serde_json::Value;
 
 use super::binding::{Binding, RoleRef};
-use super::covers;
-use super::rule::Rule;
+use super::rule::compact;
 use crate::authz::{Attributes, Decision};
+use crate::wire::rbac::{Rule, uncovered};
 use crate::wire::user::UserInfo;
 
 /// The four kinds of which a policy is made.
@@ -129,11 +129,11 @@ impl Policy {
     /// What the caller is told (pkg/registry/rbac/validation/rule.go ConfirmNoEscalation).
     pub fn confirm_no_escalation(&self, user: &UserInfo, namespace: &str, rules: &[Rule]) -> Result<(), String> {
         let (own, faults) = self.rules_for(user, namespace);
-        let missing = covers::uncovered(&own, rules);
+        let missing = uncovered(&own, rules);
         if missing.is_empty() {
             return Ok(());
         }
-        let mut lines: Vec<String> = covers::compact(missing).iter().map(Rule::compact).collect();
+        let mut lines: Vec<String> = compact(missing).iter().map(Rule::compact).collect();
         lines.sort();
         lines.dedup();
         let groups: Vec<String> = user.groups.iter().map(|group| format!("{group:?}")).collect();

@@ -1,28 +1,11 @@
-//! One rule of a role (k8s.io/kubernetes pkg/apis/rbac/v1/evaluation_helpers.go).
+//! What the rules of a role allow, and how they are told (k8s.io/kubernetes pkg/apis/rbac/v1/evaluation_helpers.go).
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
 use crate::authz::Attributes;
-
-/// Stands for all of a list.
-pub(super) const ALL: &str = "*";
-
-/// What may be done to which resources, or to which paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    /// The verbs.
-    pub verbs: Vec<String>,
-    /// The API groups of the resources.
-    pub api_groups: Vec<String>,
-    /// The resources, with their subresources.
-    pub resources: Vec<String>,
-    /// The names that the rule is confined to; none stand for all.
-    pub resource_names: Vec<String>,
-    /// Paths outside of resources.
-    pub non_resource_urls: Vec<String>,
-}
+use crate::wire::rbac::{ALL, Rule, covers_path, has, has_or_all};
 
 impl Rule {
     /// Reads a rule as roles hold it.
@@ -112,14 +95,21 @@ impl Rule {
     }
 }
 
-pub(super) fn covers_path(pattern: &str, path: &str) -> bool {
-    pattern == path || pattern.ends_with(ALL) && path.starts_with(pattern.trim_end_matches(ALL))
-}
-
-pub(super) fn has(list: &[String], wanted: &str) -> bool {
-    list.iter().any(|one| one == wanted)
-}
-
-pub(super) fn has_or_all(list: &[String], wanted: &str) -> bool {
-    list.iter().any(|one| one == ALL || one == wanted)
+/// Joins the verbs of what differs by nothing else (pkg/registry/rbac/validation/policy_compact.go).
+pub(super) fn compact(rules: Vec<Rule>) -> Vec<Rule> {
+    let mut compacted: Vec<Rule> = Vec::new();
+    for rule in rules {
+        let same = |known: &&mut Rule| {
+            rule.non_resource_urls.is_empty()
+                && known.non_resource_urls.is_empty()
+                && known.api_groups == rule.api_groups
+                && known.resources == rule.resources
+                && known.resource_names == rule.resource_names
+        };
+        match compacted.iter_mut().find(same) {
+            Some(known) => known.verbs.extend(rule.verbs),
+            None => compacted.push(rule),
+        }
+    }
+    compacted
 }

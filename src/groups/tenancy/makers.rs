@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::organization::{Condition, DisplayMetadata};
 use super::rbac::{self, Cut, Rule};
-use super::selector::{self, ProjectSelector};
+use super::selector::ProjectSelector;
 use super::{columns, subjects};
 use crate::rest::resource::{Column, Conventions, Edge, Kind, Strategy, schema_of};
 use crate::wire::subject::Subject;
 use crate::wire::validation::FieldError;
 use crate::wire::validation::names::{NameRule, name_is_path_segment};
+use crate::wire::validation::selector::label_selector;
 
 /// An OrganizationRoleTemplate without its metadata.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -255,7 +256,7 @@ impl Strategy for Rules {
         let spec = &object["spec"];
         let mut errors = rbac::validate("spec.rules", &spec["rules"]);
         errors.extend(subjects::validate("spec.subjects", &spec["subjects"]));
-        errors.extend(selector::validate("spec.projectSelector", &spec["projectSelector"]));
+        errors.extend(label_selector(&spec["projectSelector"], "spec.projectSelector"));
         let scopes = spec["scopes"].as_array();
         if spec.get("projectSelector").is_some() && scopes.is_some_and(|all| !all.contains(&"Project".into())) {
             let detail = "only what has the scope Project selects Projects";

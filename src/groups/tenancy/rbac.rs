@@ -2,16 +2,15 @@
 //!
 //! Pure functions on rules; nothing here knows Organizations or a cluster.
 
-mod covers;
 mod cut;
 mod intersect;
 mod rule;
 mod tidy;
 
-pub use self::covers::{covers, uncovered};
 pub use self::cut::{Cut, Fit, Groups, cut, fit};
 pub use self::intersect::intersect;
-pub use self::rule::{Rule, validate};
+pub use self::rule::validate;
+pub use crate::wire::rbac::{Rule, covers, uncovered};
 
 #[cfg(test)]
 mod tests;

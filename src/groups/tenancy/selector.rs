@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::wire::selector::{Operator, Requirement};
-use crate::wire::validation::FieldError;
-use crate::wire::validation::names::{label_value, qualified_name};
 
 /// Selects objects by their labels: all conditions hold. The empty one selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -62,51 +59,6 @@ impl ProjectSelector {
     }
 }
 
-/// What is wrong with the selector at `path` (k8s.io/apimachinery pkg/apis/meta/v1/validation/validation.go); its shape and
-/// operators have been checked against the schema.
-pub fn validate(path: &str, selector: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let labels = format!("{path}.matchLabels");
-    for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
-        let wrong = qualified_name(key);
-        errors.extend(wrong.iter().map(|detail| FieldError::invalid(&labels, key, detail)));
-        if let Some(value) = value.as_str() {
-            let wrong = label_value(value);
-            errors.extend(wrong.iter().map(|detail| FieldError::invalid(&labels, value, detail)));
-        }
-    }
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    for (index, expression) in expressions.enumerate() {
-        let at = |name: &str| format!("{path}.matchExpressions[{index}].{name}");
-        let values: Vec<&str> = expression["values"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        match expression["operator"].as_str() {
-            Some("In" | "NotIn") if values.is_empty() => {
-                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-                errors.push(FieldError::required(at("values"), detail));
-            }
-            Some("Exists" | "DoesNotExist") if !values.is_empty() => {
-                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                errors.push(FieldError::forbidden(at("values"), detail));
-            }
-            _ => {}
-        }
-        let key = expression["key"].as_str().unwrap_or_default();
-        let wrong = qualified_name(key);
-        errors.extend(wrong.iter().map(|detail| FieldError::invalid(at("key"), key, detail)));
-        for (place, value) in values.iter().enumerate() {
-            let wrong = label_value(value);
-            let at = || at(&format!("values[{place}]"));
-            errors.extend(wrong.iter().map(|detail| FieldError::invalid(at(), *value, detail)));
-        }
-    }
-    errors
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -129,22 +81,5 @@ mod tests {
         assert!(!expression("x", "Exists", &[]).matches(&labels));
         assert!(expression("x", "DoesNotExist", &[]).matches(&labels));
         assert!(!expression("role", "Like", &["tenant"]).matches(&labels));
-    }
-
-    #[test]
-    fn faults_name_their_field() {
-        let wrong = json!({"matchLabels": {"a b": "x"}, "matchExpressions": [
-            {"key": "a", "operator": "In"}, {"key": "a", "operator": "Exists", "values": ["x"]},
-            {"key": "", "operator": "NotIn", "values": ["x", "-"]}]});
-        let fields: Vec<String> = validate("s", &wrong).into_iter().map(|error| error.field).collect();
-        let expected = [
-            "s.matchLabels",
-            "s.matchExpressions[0].values",
-            "s.matchExpressions[1].values",
-            "s.matchExpressions[2].key",
-            "s.matchExpressions[2].key",
-            "s.matchExpressions[2].values[1]",
-        ];
-        assert_eq!(fields, expected);
     }
 }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::GROUP;
 use crate::rest::resource::Strategy;
 use crate::wire::validation::FieldError;
-use crate::wire::validation::names::{
-    NameRule, label_value, name_is_dns_subdomain, name_is_path_segment, path_segment, qualified_name,
-};
+use crate::wire::validation::names::{NameRule, name_is_dns_subdomain, name_is_path_segment, path_segment};
+use crate::wire::validation::rbac::policy_rule;
+use crate::wire::validation::selector::label_selector;
 
 /// The strategy of roles.
 pub(super) struct Role {
@@ -127,44 +127,6 @@ fn is_empty(object: &Map<String, Value>, field: &str) -> bool {
     object.get(field).and_then(Value::as_str).is_none_or(str::is_empty)
 }
 
-fn texts(rule: &Value, field: &str) -> Vec<String> {
-    let list = rule[field].as_array().into_iter().flatten();
-    list.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-fn policy_rule(rule: &Value, namespaced: bool, path: &str) -> Vec<FieldError> {
-    let at = |field: &str| format!("{path}.{field}");
-    let mut errors = Vec::new();
-    if texts(rule, "verbs").is_empty() {
-        errors.push(FieldError::required(
-            at("verbs"),
-            "verbs must contain at least one value",
-        ));
-    }
-    let urls = texts(rule, "nonResourceURLs");
-    let resource_fields = ["apiGroups", "resources", "resourceNames"];
-    if !urls.is_empty() {
-        if namespaced {
-            let detail = "namespaced rules cannot apply to non-resource URLs";
-            errors.push(FieldError::invalid(at("nonResourceURLs"), urls.clone(), detail));
-        }
-        if resource_fields.iter().any(|field| !texts(rule, field).is_empty()) {
-            let detail = "rules cannot apply to both regular resources and non-resource URLs";
-            errors.push(FieldError::invalid(at("nonResourceURLs"), urls, detail));
-        }
-        return errors;
-    }
-    if texts(rule, "apiGroups").is_empty() {
-        let detail = "resource rules must supply at least one api group";
-        errors.push(FieldError::required(at("apiGroups"), detail));
-    }
-    if texts(rule, "resources").is_empty() {
-        let detail = "resource rules must supply at least one resource";
-        errors.push(FieldError::required(at("resources"), detail));
-    }
-    errors
-}
-
 fn subject(subject: &Value, namespaced: bool, path: &str) -> Vec<FieldError> {
     let text = |name: &str| subject[name].as_str().unwrap_or_default();
     let at = |field: &str| format!("{path}.{field}");
@@ -207,48 +169,13 @@ fn aggregation(aggregation: &Value) -> Vec<FieldError> {
     };
     let mut errors = Vec::new();
     for (index, selector) in selectors.iter().enumerate() {
-        let known = errors.len();
-        let labels = selector["matchLabels"].as_object().into_iter().flatten();
-        for (key, value) in labels {
-            let field = format!("{PATH}[{index}].matchLabels");
-            let value = value.as_str().unwrap_or_default();
-            errors.extend(faults(&field, key, qualified_name(key)));
-            errors.extend(faults(&field, value, label_value(value)));
-        }
-        let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-        for (number, expression) in expressions.enumerate() {
-            let at = |field: &str| format!("{PATH}[{index}].matchExpressions[{number}].{field}");
-            let text = |name: &str| expression[name].as_str().unwrap_or_default();
-            let values = !texts(expression, "values").is_empty();
-            match text("operator") {
-                "In" | "NotIn" if !values => {
-                    let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-                    errors.push(FieldError::required(at("values"), detail));
-                }
-                "Exists" | "DoesNotExist" if values => {
-                    let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                    errors.push(FieldError::forbidden(at("values"), detail));
-                }
-                "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-                other => {
-                    let detail = "not a valid selector operator";
-                    errors.push(FieldError::invalid(at("operator"), other, detail));
-                }
-            }
-            errors.extend(faults(&at("key"), text("key"), qualified_name(text("key"))));
-            for (place, value) in texts(expression, "values").iter().enumerate() {
-                errors.extend(faults(&format!("{}[{place}]", at("values")), value, label_value(value)));
-            }
-        }
-        if errors.len() > known {
-            let field = format!("{PATH}[{index}]");
+        let field = format!("{PATH}[{index}]");
+        let faults = label_selector(selector, &field);
+        let valid = faults.is_empty();
+        errors.extend(faults);
+        if !valid {
             errors.push(FieldError::invalid(field, Value::Null, "invalid label selector."));
         }
     }
     errors
-}
-
-fn faults(field: &str, value: &str, faults: Vec<String>) -> Vec<FieldError> {
-    let faults = faults.into_iter();
-    faults.map(|fault| FieldError::invalid(field, value, &fault)).collect()
 }

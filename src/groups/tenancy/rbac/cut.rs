@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::covers::{covers, size, uncovered};
 use super::intersect::intersect;
-use super::rule::{ALL, MOST, Rule};
+use super::rule::MOST;
 use super::tidy::tidy;
+use crate::wire::rbac::{ALL, Rule, covers, size, uncovered};
 
 /// API groups of the cluster, and the one that is never granted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What two sets of rules both allow.
 
-use super::rule::{ALL, Rule};
 use super::tidy::tidy;
+use crate::wire::rbac::{ALL, Rule};
 
 /// What both `left` and `right` allow: exactly that, for whatever verb, group, resource or name may be asked about. A rule is a
 /// product of four sets, and so is what two rules have in common; rules about paths have nothing in common with anything.

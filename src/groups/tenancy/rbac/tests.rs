@@ -135,7 +135,7 @@ proptest! {
         let more = universe().find(|request| allows(&servant, *request) && !allows(&owner, *request));
         prop_assert!(!covers(&owner, &servant) || more.is_none(), "{:?}", more);
         prop_assert_eq!(covers(&owner, &servant), uncovered(&owner, &servant).is_empty());
-        let each = |one: &Rule| owner.iter().any(|rule| super::covers::covers_rule(rule, one));
+        let each = |one: &Rule| owner.iter().any(|rule| crate::wire::rbac::covers_rule(rule, one));
         prop_assert!(!servant.iter().all(each) || covers(&owner, &servant), "a rule covers more than its parts");
     }
 }

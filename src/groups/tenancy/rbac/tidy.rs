@@ -1,7 +1,6 @@
 //! Rules that say the same in fewer words.
 
-use super::covers::covers_rule;
-use super::rule::{ALL, Rule};
+use crate::wire::rbac::{ALL, Rule, covers_rule};
 
 /// Above this many rules nothing is looked for that costs the square of their number.
 const MANY: usize = 500;

@@ -1,6 +1,6 @@
 //! Whether some rules allow all that others do (k8s.io/component-helpers auth/rbac/validation/policy_comparator.go).
 
-use super::rule::{ALL, Rule};
+use super::rule::{Rule, covers_path, has, has_or_all};
 
 /// Whether `owner` allows everything that `servant` does, by RBAC's own measure: it looks for each single permission in
 /// one rule alone, and knows wildcards, but not that a list may be complete.
@@ -17,7 +17,7 @@ pub fn uncovered(owner: &[Rule], servant: &[Rule]) -> Vec<Rule> {
 }
 
 /// Whether one rule allows everything that another does. A rule is a product of sets, so that each is looked at alone.
-pub(super) fn covers_rule(owner: &Rule, servant: &Rule) -> bool {
+pub fn covers_rule(owner: &Rule, servant: &Rule) -> bool {
     let names = &owner.resource_names;
     let named = |name: &String| has(names, name);
     servant.verbs.iter().all(|verb| has_or_all(&owner.verbs, verb))
@@ -37,7 +37,7 @@ pub(super) fn covers_rule(owner: &Rule, servant: &Rule) -> bool {
 }
 
 /// How many single permissions the rules are.
-pub(super) fn size(rules: &[Rule]) -> usize {
+pub fn size(rules: &[Rule]) -> usize {
     let product = |lists: &[usize]| lists.iter().fold(1_usize, |product, len| product.saturating_mul(*len));
     let of = |rule: &Rule| {
         let names = rule.resource_names.len().max(1);
@@ -130,16 +130,4 @@ fn covers_resource(resources: &[String], wanted: &str) -> bool {
 
 fn covers_any_path(owner: &Rule, path: &str) -> bool {
     owner.non_resource_urls.iter().any(|pattern| covers_path(pattern, path))
-}
-
-fn covers_path(pattern: &str, path: &str) -> bool {
-    pattern == path || pattern.ends_with(ALL) && path.starts_with(pattern.trim_end_matches(ALL))
-}
-
-fn has(list: &[String], wanted: &str) -> bool {
-    list.iter().any(|one| one == wanted)
-}
-
-fn has_or_all(list: &[String], wanted: &str) -> bool {
-    list.iter().any(|one| one == ALL || one == wanted)
 }
