@@ -1,5 +1,6 @@
 //! Takes the steps that [`super::tenant`] plans.
 
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Client, Resource};
@@ -19,7 +20,7 @@ use super::world::{Kind, Tenant, World};
 use crate::controllers::events::Events;
 use crate::controllers::manager::Manager;
 use crate::controllers::pace::Pace;
-use crate::controllers::{Error, Key, Next};
+use crate::controllers::{Error, Key, Next, Reconcile};
 use crate::telemetry::metrics::controllers::ControllerMetrics;
 use crate::wire::meta::now;
 
@@ -31,6 +32,8 @@ pub(super) struct Actor {
     kind: Kind,
     controller: &'static str,
     world: Arc<World>,
+    /// What decides about an object; nothing if there is none.
+    facts: fn(&World, &Key) -> Option<Facts>,
     client: Client,
     events: Events,
     metrics: Arc<ControllerMetrics>,
@@ -40,11 +43,18 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    pub(super) fn new(kind: Kind, controller: &'static str, manager: &Manager, world: &Arc<World>) -> Self {
+    pub(super) fn new(
+        kind: Kind,
+        controller: &'static str,
+        manager: &Manager,
+        world: &Arc<World>,
+        facts: fn(&World, &Key) -> Option<Facts>,
+    ) -> Self {
         Self {
             kind,
             controller,
             world: world.clone(),
+            facts,
             client: manager.client(),
             events: manager.events(),
             metrics: manager.metrics(),
@@ -53,13 +63,8 @@ impl Actor {
         }
     }
 
-    /// Nothing is there any more.
-    pub(super) fn forget(&self, key: &Key) {
-        self.skipped.lock().remove(key);
-    }
-
     /// Looks once, and takes one step.
-    pub(super) async fn look(&self, facts: Facts) -> Result<Next, Error> {
+    async fn look(&self, facts: Facts) -> Result<Next, Error> {
         self.tell_skipped(&facts).await;
         let step = facts.next(&now());
         if matches!(step, Step::WriteStatus { paced: true, .. })
@@ -275,6 +280,19 @@ impl Actor {
         match self.kind {
             Kind::Organization => Api::all_with(self.client.clone(), &self.kind.resource()),
             Kind::Project => Api::namespaced_with(self.client.clone(), &key.namespace, &self.kind.resource()),
+        }
+    }
+}
+
+#[async_trait]
+impl Reconcile for Actor {
+    async fn reconcile(&self, key: &Key) -> Result<Next, Error> {
+        match (self.facts)(&self.world, key) {
+            Some(facts) => self.look(facts).await,
+            None => {
+                self.skipped.lock().remove(key);
+                Ok(Next::Done)
+            }
         }
     }
 }

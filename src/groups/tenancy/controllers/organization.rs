@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 
@@ -13,14 +12,9 @@ use super::namespace::{self, Claim, claim};
 use super::status::is_ready;
 use super::tenant::Facts;
 use super::world::{Kind, Tenant, World};
+use crate::controllers::Key;
 use crate::controllers::manager::Manager;
 use crate::controllers::store::Change;
-use crate::controllers::{Error, Key, Next, Reconcile};
-
-struct Organizations {
-    world: Arc<World>,
-    actor: Actor,
-}
 
 /// What an Organization depends on: itself, the Namespace of its name with the RoleBindings and the Projects in it.
 pub(super) fn register(manager: &mut Manager, world: &Arc<World>) {
@@ -43,11 +37,8 @@ pub(super) fn register(manager: &mut Manager, world: &Arc<World>) {
         }
         known.organization_called(&change.key().namespace)
     });
-    let reconciler = Organizations {
-        world: world.clone(),
-        actor: Actor::new(Kind::Organization, "organization", manager, world),
-    };
-    manager.controller(queue, WORKERS, Arc::new(reconciler));
+    let actor = Actor::new(Kind::Organization, "organization", manager, world, facts);
+    manager.controller(queue, WORKERS, Arc::new(actor));
 }
 
 /// What an Organization sees of a Project.
@@ -60,19 +51,6 @@ fn seen(project: Option<&Arc<Tenant>>) -> Option<(bool, bool, &[crate::wire::sub
         status.is_some_and(is_ready),
         status.map_or(&[], |status| &status.members),
     ))
-}
-
-#[async_trait]
-impl Reconcile for Organizations {
-    async fn reconcile(&self, key: &Key) -> Result<Next, Error> {
-        match facts(&self.world, key) {
-            Some(facts) => self.actor.look(facts).await,
-            None => {
-                self.actor.forget(key);
-                Ok(Next::Done)
-            }
-        }
-    }
 }
 
 /// What decides; nothing if there is no such Organization.
@@ -88,10 +66,7 @@ fn facts(world: &World, key: &Key) -> Option<Facts> {
             projects = world.projects.within(&name);
         }
         Claim::Absent => projects = world.projects.within(&name),
-        Claim::Foreign | Claim::Offered => {
-            let owner = found.as_deref().and_then(namespace::owner_uid);
-            held = owner.is_some_and(|owner| world.lives(owner));
-        }
+        Claim::Foreign | Claim::Offered => held = world.holds(found.as_deref()),
     }
     Some(Facts {
         kind: Kind::Organization,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 
@@ -12,14 +11,9 @@ use super::namespace::{self, Claim, claim, is_terminating, owner_uid};
 use super::tenant::Facts;
 use super::world::{Kind, Tenant, World};
 use super::{WORKERS, members};
+use crate::controllers::Key;
 use crate::controllers::manager::Manager;
 use crate::controllers::store::Change;
-use crate::controllers::{Error, Key, Next, Reconcile};
-
-struct Projects {
-    world: Arc<World>,
-    actor: Actor,
-}
 
 /// What a Project depends on: itself, the Namespace of its own with the RoleBindings in it, the Namespace it lies in, and the
 /// Organization that owns that.
@@ -51,11 +45,8 @@ pub(super) fn register(manager: &mut Manager, world: &Arc<World>) {
         let inside = known.projects.within(&change.key().name);
         inside.iter().map(|project| Key::of(&**project)).collect()
     });
-    let reconciler = Projects {
-        world: world.clone(),
-        actor: Actor::new(Kind::Project, "project", manager, world),
-    };
-    manager.controller(queue, WORKERS, Arc::new(reconciler));
+    let actor = Actor::new(Kind::Project, "project", manager, world, facts);
+    manager.controller(queue, WORKERS, Arc::new(actor));
 }
 
 /// What a Project sees of the Namespace that it lies in.
@@ -63,19 +54,6 @@ fn parent(namespace: Option<&Arc<Namespace>>) -> Option<(bool, Option<&str>, Opt
     let namespace = namespace?;
     let organization = label(namespace.metadata.labels.as_ref(), ORGANIZATION);
     Some((is_terminating(namespace), owner_uid(namespace), organization))
-}
-
-#[async_trait]
-impl Reconcile for Projects {
-    async fn reconcile(&self, key: &Key) -> Result<Next, Error> {
-        match facts(&self.world, key) {
-            Some(facts) => self.actor.look(facts).await,
-            None => {
-                self.actor.forget(key);
-                Ok(Next::Done)
-            }
-        }
-    }
 }
 
 /// What decides; nothing if there is no such Project.
@@ -88,10 +66,7 @@ fn facts(world: &World, key: &Key) -> Option<Facts> {
     match claim(found.as_deref(), Kind::Project, key, &uid) {
         Claim::Ours => bound = members::bound(&world.bindings.within(&name), &uid),
         Claim::Absent => {}
-        Claim::Foreign | Claim::Offered => {
-            let owner = found.as_deref().and_then(owner_uid);
-            held = owner.is_some_and(|owner| world.lives(owner));
-        }
+        Claim::Foreign | Claim::Offered => held = world.holds(found.as_deref()),
     }
     let around = world.namespaces.get(&Key::cluster(&key.namespace));
     let organization = world.organizations.get(&Key::cluster(&key.namespace));

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::super::STORAGE;
 use super::super::organization::Status;
-use super::namespace::splits;
+use super::namespace::{owner_uid, splits};
 use crate::controllers::Key;
 use crate::controllers::manager::Manager;
 use crate::controllers::store::Store;
@@ -88,8 +88,11 @@ impl World {
         splits(namespace).filter(there).collect()
     }
 
-    /// Whether an Organization or a Project has this uid.
-    pub fn lives(&self, uid: &str) -> bool {
+    /// Whether an Organization or a Project that exists owns a Namespace.
+    pub fn holds(&self, namespace: Option<&Namespace>) -> bool {
+        let Some(uid) = namespace.and_then(owner_uid) else {
+            return false;
+        };
         let mut all = self.organizations.all().into_iter().chain(self.projects.all());
         all.any(|tenant| tenant.metadata.uid.as_deref() == Some(uid))
     }
