@@ -120,7 +120,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
             request_header: RequestHeader::default(),
         },
         authorization: Authorization::StoredRoles,
-        // There are no controllers here to which a missing object means anything (visibility.md V16).
+        // Nobody here to whom a missing object means anything uses the filtered view (visibility.md V16).
         unfiltered_users: Vec::new(),
         reserved_names: Vec::new(),
         kubecarrier_templates: false,

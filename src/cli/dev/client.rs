@@ -10,14 +10,23 @@ use super::folder::Folder;
 
 /// A request with its answer.
 pub(super) async fn call(client: &Client, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{method} {path}: {error}");
+    let answer = send(client, &method, path, body).await;
+    answer.map_err(|error| format!("{method} {path}: {error}"))
+}
+
+/// As [`call`] of POST for what may be there already.
+pub(super) async fn create(client: &Client, path: &str, body: &Value) -> Result<(), String> {
+    match send(client, &Method::POST, path, Some(body)).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        answer => answer.map(drop).map_err(|error| format!("POST {path}: {error}")),
+    }
+}
+
+async fn send(client: &Client, method: &Method, path: &str, body: Option<&Value>) -> Result<Value, kube::Error> {
     let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-    let request = Request::builder()
-        .method(&method)
-        .uri(path)
-        .header("content-type", "application/json");
-    let request = request.body(body).map_err(|error| failed(&error))?;
-    client.request(request).await.map_err(|error| failed(&error))
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("content-type", "application/json").body(body);
+    client.request(request.map_err(kube::Error::HttpError)?).await
 }
 
 /// A client as one of the users. Not by the kubeconfig: reading one would look for a proxy in the environment.
@@ -33,18 +42,4 @@ pub(super) fn client(folder: &Folder, user: &str) -> Result<Client, String> {
     config.auth_info.client_key_data = Some(BASE64_STANDARD.encode(&pair.key_pem).into());
     config.default_retry = false;
     Client::try_from(config).map_err(|error| error.to_string())
-}
-
-/// As [`call`] of POST for what may be there already.
-pub(super) async fn create(client: &Client, path: &str, body: &Value) -> Result<(), String> {
-    let failed = |error: &dyn std::fmt::Display| format!("POST {path}: {error}");
-    let request = Request::post(path).header("content-type", "application/json");
-    let request = request
-        .body(body.to_string().into_bytes())
-        .map_err(|error| failed(&error))?;
-    match client.request::<Value>(request).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-        Err(error) => Err(failed(&error)),
-    }
 }

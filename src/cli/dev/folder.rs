@@ -16,7 +16,7 @@ use crate::{
 /// Who there is to try it as, with their groups.
 const USERS: [(&str, &[&str]); 3] = [("admin", &[GROUP_MASTERS]), ("alice", &[]), ("bob", &[])];
 
-/// Who the controllers are: the service account that `deploy/rbac.yaml` gives their rights to.
+/// Who the controllers are: the service account that `deploy/bulward.yaml` gives their rights to.
 pub(super) const CONTROLLERS: &str = "system:serviceaccount:bulward-system:bulward-controller-manager";
 
 /// A prepared data folder.
