@@ -138,7 +138,8 @@ pub async fn serve(
     Ok(())
 }
 
-fn certificate(source: &Certificate) -> Result<Arc<ServingCertificate>, Error> {
+/// Reads or makes a serving certificate.
+pub(crate) fn certificate(source: &Certificate) -> Result<Arc<ServingCertificate>, Error> {
     match source {
         Certificate::Files { certificate, key } => Ok(ServingCertificate::load(certificate, key)?),
         Certificate::SelfSigned { folder, names } => {

@@ -166,16 +166,8 @@ impl ServingArgs {
         if self.max_connections == 0 {
             return Err(refused("max-connections", "0 would serve nobody, allow at least 1"));
         }
-        let certificate = match (given(self.tls_cert_file), given(self.tls_private_key_file)) {
-            (Some(certificate), Some(key)) => Certificate::Files { certificate, key },
-            (Some(_), None) => return Err(refused("tls-cert-file", "needs --tls-private-key-file as well")),
-            (None, Some(_)) => return Err(refused("tls-private-key-file", "needs --tls-cert-file as well")),
-            (None, None) => Certificate::SelfSigned {
-                folder: given(Some(self.cert_dir))
-                    .ok_or_else(|| refused("cert-dir", "name a folder, or give --tls-cert-file"))?,
-                names: self_signed_names(self.bind_address, listed(self.cert_names)),
-            },
-        };
+        let names = self_signed_names(self.bind_address, listed(self.cert_names));
+        let certificate = certificate(self.tls_cert_file, self.tls_private_key_file, self.cert_dir, names)?;
         Ok(Serving {
             bind_address: self.bind_address,
             port: self.secure_port,
@@ -210,6 +202,24 @@ impl StorageArgs {
             )),
             Kind::Etcd => Ok(Storage::Etcd(self.etcd.config()?)),
         }
+    }
+}
+
+/// The certificate that the flags name, or one of our own for these names.
+pub(super) fn certificate(
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    folder: PathBuf,
+    names: Vec<String>,
+) -> Result<Certificate, Error> {
+    match (given(certificate), given(key)) {
+        (Some(certificate), Some(key)) => Ok(Certificate::Files { certificate, key }),
+        (Some(_), None) => Err(refused("tls-cert-file", "needs --tls-private-key-file as well")),
+        (None, Some(_)) => Err(refused("tls-private-key-file", "needs --tls-cert-file as well")),
+        (None, None) => Ok(Certificate::SelfSigned {
+            folder: given(Some(folder)).ok_or_else(|| refused("cert-dir", "name a folder, or give --tls-cert-file"))?,
+            names,
+        }),
     }
 }
 

@@ -9,10 +9,9 @@ use tokio::net::TcpListener;
 
 use super::super::{
     Failure,
-    apiserver::{CERTIFICATE_REFRESH, given, path, refused, self_signed_names},
+    apiserver::{self, CERTIFICATE_REFRESH, path, self_signed_names},
 };
 use crate::{
-    certs,
     http::{
         body::{self, Body},
         health::Health,
@@ -20,6 +19,7 @@ use crate::{
         shutdown::Shutdown,
         tls::{self, ServingCertificate},
     },
+    server,
     telemetry::metrics::{self, controllers::ControllerMetrics},
 };
 
@@ -49,18 +49,9 @@ struct Answers {
 impl CertificateArgs {
     /// The certificate that the flags name, or one of our own.
     pub(super) fn load(self, address: IpAddr) -> Result<Arc<ServingCertificate>, Failure> {
-        let failed = |error: &dyn std::fmt::Display| Failure::Runtime(format!("serving certificate: {error}"));
-        let (certificate, key) = match (given(self.tls_cert_file), given(self.tls_private_key_file)) {
-            (Some(certificate), Some(key)) => (certificate, key),
-            (Some(_), None) => return Err(refused("tls-cert-file", "needs --tls-private-key-file as well").into()),
-            (None, Some(_)) => return Err(refused("tls-private-key-file", "needs --tls-cert-file as well").into()),
-            (None, None) => {
-                let names = self_signed_names(address, Vec::new());
-                let files = certs::self_signed_serving(&self.cert_dir, &names).map_err(|error| failed(&error))?;
-                (files.certificate, files.key)
-            }
-        };
-        ServingCertificate::load(certificate, key).map_err(|error| failed(&error))
+        let names = self_signed_names(address, Vec::new());
+        let source = apiserver::certificate(self.tls_cert_file, self.tls_private_key_file, self.cert_dir, names)?;
+        server::certificate(&source).map_err(|error| Failure::Runtime(error.to_string()))
     }
 }
 
