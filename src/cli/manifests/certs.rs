@@ -2,10 +2,12 @@
 
 use super::Options;
 use super::pods::{CONTAINER_SECURITY, POD_SECURITY};
+use super::rbac::binding;
 use crate::cli::certs::names::{AUTHORITY, Installation};
 use crate::rest::resource::Registry;
 
 const ACCOUNT: &str = "bulward-certs";
+const ROLE: &str = "bulward:certs";
 
 /// Account, roles, bindings and Deployment. One replica is enough: nobody waits for it but at the first start, and two at once
 /// are in nobody's way.
@@ -35,7 +37,7 @@ pub(super) fn certs(registry: &Registry, options: &Options, installation: &Insta
         true => "",
         false => "        - --external-etcd\n",
     };
-    format!(
+    let mut out = format!(
         "apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -46,7 +48,7 @@ metadata:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: bulward:certs
+  name: {ROLE}
   namespace: {namespace}
 rules:
 - apiGroups: [\"\"]
@@ -57,43 +59,35 @@ rules:
   resourceNames: [{secrets}]
   verbs: [get, update]
 ---
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata:
-  name: bulward:certs
-  namespace: {namespace}
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: Role
-  name: bulward:certs
-subjects:
-- kind: ServiceAccount
-  name: {ACCOUNT}
-  namespace: {namespace}
----
+"
+    );
+    let account = format!("- kind: ServiceAccount\n  name: {ACCOUNT}\n  namespace: {namespace}\n");
+    let own = format!("  namespace: {namespace}\n");
+    binding(&mut out, "RoleBinding", &own, ROLE, ("Role", ROLE), &account);
+    out.push_str(&format!(
+        "---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata:
-  name: bulward:certs
+  name: {ROLE}
 rules:
 - apiGroups: [apiregistration.k8s.io]
   resources: [apiservices]
   resourceNames: [{services}]
   verbs: [get, patch]
 ---
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: bulward:certs
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: bulward:certs
-subjects:
-- kind: ServiceAccount
-  name: {ACCOUNT}
-  namespace: {namespace}
----
+"
+    ));
+    binding(
+        &mut out,
+        "ClusterRoleBinding",
+        "",
+        ROLE,
+        ("ClusterRole", ROLE),
+        &account,
+    );
+    out.push_str(&format!(
+        "---
 # Makes the Secrets that the other pods wait for, tells the APIServices the authority, and makes certificates anew before they end.
 apiVersion: apps/v1
 kind: Deployment
@@ -127,5 +121,6 @@ spec:
             cpu: 10m
             memory: 32Mi
 {CONTAINER_SECURITY}"
-    )
+    ));
+    out
 }

@@ -134,7 +134,14 @@ fn cluster_role(out: &mut String, name: &str, resources: &[&Resource], verbs: &s
 }
 
 /// A binding; `namespace` is the line of its metadata, empty for a ClusterRoleBinding.
-fn binding(out: &mut String, kind: &str, namespace: &str, name: &str, (role_kind, role): (&str, &str), subjects: &str) {
+pub(super) fn binding(
+    out: &mut String,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+    (role_kind, role): (&str, &str),
+    subjects: &str,
+) {
     let text = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\n\
          kind: {kind}\n\
