@@ -6,6 +6,7 @@ pub mod json;
 pub mod meta;
 pub mod names;
 pub mod negotiate;
+pub mod notes;
 pub mod options;
 pub mod patch;
 pub mod protobuf;

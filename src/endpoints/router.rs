@@ -245,7 +245,7 @@ impl Router {
         let accept = header(&request.headers, ACCEPT);
         let named = info.named_by_path;
         let representation = negotiate::representation(accept, resource.has_protobuf(), watching, named)?;
-        let caller = Caller::new(request.user.clone(), &self.unfiltered_users);
+        let caller = Caller::new(request.user.clone(), &self.unfiltered_users, request.notes.clone());
         let call = Call {
             store: &self.store,
             resource,

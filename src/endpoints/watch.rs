@@ -170,6 +170,7 @@ impl Owned {
                 user: Arc::default(),
                 subjects: subscription.subjects(),
                 unfiltered: call.caller.unfiltered,
+                notes: Arc::default(),
             },
             namespace: call.namespace.into(),
         }

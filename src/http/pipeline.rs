@@ -27,6 +27,7 @@ use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::duration::{go_complaint, parse_duration};
 use crate::wire::negotiate;
+use crate::wire::notes::Notes;
 use crate::wire::options::Query;
 use crate::wire::status::Status;
 use crate::wire::user::UserInfo;
@@ -65,6 +66,8 @@ pub struct Authorized {
     pub drain: CancellationToken,
     /// For verbs that turn out to be another verb as well.
     pub permission: Permission,
+    /// What is to be said of the request beside its answer: warnings go into the answer's headers.
+    pub notes: Arc<Notes>,
 }
 
 /// Asks whether the sender of a request may do something else with its object, too.
@@ -187,6 +190,7 @@ impl Pipeline {
         let long_running = info.is_long_running();
         let mut user = None;
         let mut headers = parts.headers;
+        let notes = Arc::new(Notes::default());
         let result = async {
             let limit = timeout(&info, &query)?;
             let caller = Arc::new(self.authenticate(&mut headers, peer).await?);
@@ -213,6 +217,7 @@ impl Pipeline {
                 pretty,
                 errors,
                 drain: peer.drain.clone(),
+                notes: notes.clone(),
             };
             let answer = self.route.route(authorized);
             match limit {
@@ -225,6 +230,7 @@ impl Pipeline {
         let mut response = result
             .await
             .unwrap_or_else(|status: Status| respond::status(&status, errors));
+        respond::add_warnings(response.headers_mut(), &notes.warnings());
         if !waits {
             upload.discard().await;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::resource::{Access, Resource};
 use crate::visibility::{Key, KindId};
+use crate::wire::notes::Notes;
 use crate::wire::subject::SubjectKey;
 use crate::wire::user::UserInfo;
 
@@ -16,6 +17,8 @@ pub struct Caller {
     pub subjects: Arc<[SubjectKey]>,
     /// Whether the caller reads and writes filtered views without filter (rule V16).
     pub unfiltered: bool,
+    /// What is to be said of the request beside its answer.
+    pub notes: Arc<Notes>,
 }
 
 /// What a request is about.
@@ -35,12 +38,13 @@ pub struct Target<'a> {
 
 impl Caller {
     /// A caller; `unfiltered_users` are exact user names.
-    pub fn new(user: impl Into<Arc<UserInfo>>, unfiltered_users: &[String]) -> Self {
+    pub fn new(user: impl Into<Arc<UserInfo>>, unfiltered_users: &[String], notes: Arc<Notes>) -> Self {
         let user = user.into();
         Self {
             subjects: SubjectKey::of(&user).into(),
             unfiltered: unfiltered_users.contains(&user.name),
             user,
+            notes,
         }
     }
 }
