@@ -27,6 +27,8 @@ use harness::{Bulward, ControlPlane, Controllers, eventually};
 
 /// Requests at once of whoever makes many objects.
 const AT_ONCE: usize = 16;
+/// After such a pause the controllers owe a change no patience (`src/controllers/pace.rs`).
+const ALONE: Duration = Duration::from_secs(3);
 const SOON: Duration = Duration::from_secs(3_600);
 
 struct Stage {
@@ -56,35 +58,43 @@ async fn main() {
         _server: server,
         controllers,
     };
-    grants(&stage, settings.grants).await;
+    grants(&stage, "lone", settings.grants / 4, ALONE).await;
+    grants(
+        &stage,
+        "one after the other",
+        settings.grants,
+        Duration::from_millis(300),
+    )
+    .await;
     burst(&stage, settings.bindings).await;
     made(&stage, settings.organizations).await;
 }
 
-/// One grant at a time: from the RoleBinding's request to the event at the member's watch.
-async fn grants(stage: &Stage, count: usize) {
-    stage.organization("granted").await;
-    stage.ready("granted").await;
+/// One grant at a time: from the RoleBinding's request to the event at the member's watch. Grants that follow closely are
+/// taken together by the controllers, so that `pause` matters.
+async fn grants(stage: &Stage, manner: &str, count: usize, pause: Duration) {
+    let organization = format!("granted-{}", pause.as_millis());
+    stage.organization(&organization).await;
+    stage.ready(&organization).await;
     let bob = Caller::through(stage.plane.client("bob").await);
     let list = bob.get(&organizations()).await.expect(200);
     let from = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     let mut watch = bob.watch(&format!("{}?resourceVersion={from}", organizations())).await;
     let mut times = Vec::new();
     for _ in 0..count {
+        tokio::time::sleep(pause).await;
         let began = Instant::now();
-        stage.bind("granted", "bob").await;
+        stage.bind(&organization, "bob").await;
         until(&mut watch, "ADDED").await;
         times.push(began.elapsed());
-        let path = format!("{}/bob", bindings("granted"));
+        let path = format!("{}/bob", bindings(&organization));
         stage.admin.delete(&path).await.expect(200);
         until(&mut watch, "DELETED").await;
-        // Grants that follow closely are taken together.
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100];
     println!(
-        "RoleBinding to ADDED, {count} one after the other: p50 {:?}, p99 {:?}, longest {:?}",
+        "RoleBinding to ADDED, {count} {manner}: p50 {:?}, p99 {:?}, longest {:?}",
         at(50),
         at(99),
         at(100)

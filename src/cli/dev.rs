@@ -153,7 +153,7 @@ Every caller sees just their own:
 
 Watch as bob, and make him a member of acme from another terminal:
   {bob} get organizations --watch
-  {admin} create rolebinding bob --clusterrole=view --user=bob --namespace=acme
+  {alice} create rolebinding bob --role=project-admin --user=bob --namespace=acme
 
 All of them, and what was made of them, for administrators alone:
   {admin} get organizations.storage.bulward.io

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const FILTERED: &str = "/apis/apiserver.bulward.io/v1alpha1/organizations";
 const UNFILTERED: &str = "/apis/storage.bulward.io/v1alpha1/organizations";
+const TEMPLATES: &str = "/apis/bulward.io/v1alpha1/organizationroletemplates";
 
 /// The maker, the name, what it says of itself, and the owners.
 const SAMPLE: [(&str, &str, &str, &[&str]); 3] = [
@@ -41,19 +42,33 @@ pub(super) async fn ready(folder: &Folder) -> Result<(), String> {
     tokio::time::timeout(PATIENCE, asking).await.map_err(late)?
 }
 
-/// Waits until every Organization is what it should be; false if that takes too long.
+/// Waits until every Organization is what it should be, and its owners have their roles; false if that takes too long.
 pub(super) async fn settled(admin: &Client) -> bool {
+    let list = async |path| {
+        let list = call(admin, Method::GET, path, None).await.unwrap_or_default();
+        list["items"].as_array().cloned()
+    };
     let asking = async {
         loop {
-            let all = call(admin, Method::GET, UNFILTERED, None).await.unwrap_or_default();
-            let ready = |one: &Value| one["status"]["phase"] == "Ready";
-            if all["items"].as_array().is_some_and(|items| items.iter().all(ready)) {
-                return;
+            if let (Some(organizations), Some(templates)) = (list(UNFILTERED).await, list(TEMPLATES).await) {
+                let ready = |one: &Value| one["status"]["phase"] == "Ready";
+                let rolled_out = |one: &Value| is_rolled_out(one, organizations.len());
+                if organizations.iter().all(ready) && !templates.is_empty() && templates.iter().all(rolled_out) {
+                    return;
+                }
             }
             tokio::time::sleep(POLL).await;
         }
     };
     tokio::time::timeout(PATIENCE, asking).await.is_ok()
+}
+
+/// Whether a template has its roles in so many Organizations, or never will.
+fn is_rolled_out(template: &Value, organizations: usize) -> bool {
+    let scopes = template["spec"]["scopes"].as_array();
+    let meant = scopes.is_some_and(|scopes| scopes.contains(&json!("Organization")));
+    let targets = template["status"]["targets"].as_array();
+    !meant || template["status"]["phase"] == "NotReady" || targets.is_some_and(|all| all.len() >= organizations)
 }
 
 /// Makes the sample unless there is an Organization already.

@@ -66,7 +66,7 @@ async fn kubectls() -> Vec<(&'static str, PathBuf)> {
 async fn a_rolebinding_shows_the_organization_to_the_new_member() {
     let dev = Dev::start("dev-members").await;
     for (word, program) in kubectls().await {
-        let (admin, bob) = (dev.kubectl(&program, "admin"), dev.kubectl(&program, "bob"));
+        let [admin, alice, bob] = ["admin", "alice", "bob"].map(|user| dev.kubectl(&program, user));
         let namespace = json_of(&admin, &["get", "namespace", "acme"]).await;
         assert_eq!(
             namespace["metadata"]["labels"]["bulward.io/organization"], "acme",
@@ -93,16 +93,16 @@ async fn a_rolebinding_shows_the_organization_to_the_new_member() {
             "create",
             "rolebinding",
             &name,
-            "--clusterrole=view",
+            "--role=project-admin",
             "--user=bob",
             "--namespace=acme",
         ];
-        admin.run(bind).await.ok();
+        alice.run(bind).await.ok();
         watch.stdout.wait_for("acme to appear", SOON, of("ADDED", "acme")).await;
         let shown = json_of(&bob, &["get", "organization", "acme"]).await;
         let members = shown["status"]["members"].as_array();
         assert!(members.is_some_and(|members| members.contains(&user("bob"))), "{shown}");
-        admin
+        alice
             .run(["delete", "rolebinding", &name, "--namespace=acme"])
             .await
             .ok();

@@ -88,9 +88,7 @@ impl Bulward {
             format!("--tls-private-key-file={}", path(&key)),
             "--v=2".to_owned(),
         ];
-        let name_of = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
-        args.retain(|own| !flags.iter().any(|given| name_of(given) == name_of(own)));
-        args.extend(flags.iter().map(|f| (*f).to_owned()));
+        override_flags(&mut args, flags);
         args.insert(0, "apiserver".to_owned());
         let name = format!("{}-bulward-{port}", plane.name());
         let log = Log::create(&name);
@@ -235,4 +233,11 @@ fn accounts(manifest: &str) -> String {
 
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Adds `flags` to `args`; a flag that stands there already gives way, as it may be given once.
+pub(crate) fn override_flags(args: &mut Vec<String>, flags: &[&str]) {
+    let name_of = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+    args.retain(|own| !flags.iter().any(|given| name_of(given) == name_of(own)));
+    args.extend(flags.iter().map(|flag| (*flag).to_owned()));
 }

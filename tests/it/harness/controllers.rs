@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
+use super::bulward::override_flags;
 use super::process::{Log, Process};
 use super::{ControlPlane, guardian, pki, ports, serving};
 
@@ -39,7 +40,7 @@ impl Controllers {
             format!("--cert-dir={}", folder.path().join("certificates").display()),
             "--v=4".to_owned(),
         ];
-        args.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        override_flags(&mut args, flags);
         let name = format!("{}-controllers-{port}", plane.name());
         let controllers = Controllers {
             log: Log::create(&name),

@@ -1,5 +1,7 @@
 //! What templates make, and how it is kept.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::super::stage::{Admin, Stage};
@@ -194,6 +196,17 @@ async fn a_name_that_is_taken_is_a_conflict_until_it_is_free() {
     let made = settled(&admin, &path).await;
     assert_eq!(made["status"]["effectiveRules"], rules);
     bound(&admin, "role-taken", "organizationrole:taken", &["bob"]).await;
+    let events = "/apis/events.k8s.io/v1/namespaces/role-taken/events?limit=10000";
+    let reasons = |list: &Value| {
+        let items = list["items"].as_array().into_iter().flatten();
+        let about = items.filter(|item| item["regarding"]["kind"] == "OrganizationRole");
+        let told = about.map(|item| format!("{}/{}", item["type"], item["reason"]).replace('"', ""));
+        told.collect::<BTreeSet<String>>()
+    };
+    let both = BTreeSet::from(["Normal/SetupComplete", "Warning/NameConflict"].map(str::to_owned));
+    admin
+        .until(events, "told in events", |list| reasons(list) == both)
+        .await;
 }
 
 /// What the API refuses.

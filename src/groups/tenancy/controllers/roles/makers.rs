@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::{Client, Resource};
@@ -14,17 +15,21 @@ use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
 use super::super::labels::MAKER_UID;
+use super::super::status::READY;
 use super::act;
 use super::maker::{Maker, MakerKind, MakerObject};
 use super::status::{self, Outcome};
 use super::target::Target;
 use super::world::RoleWorld;
+use crate::controllers::events::Events;
 use crate::controllers::manager::Manager;
 use crate::controllers::pace::Pace;
 use crate::controllers::queue::Queue;
 use crate::controllers::store::Change;
 use crate::controllers::{Error, Key, Next, Reconcile};
+use crate::groups::tenancy::ROLES;
 use crate::groups::tenancy::makers::RoleStatus;
+use crate::groups::tenancy::organization::Condition;
 use crate::wire::meta;
 
 /// When the stores have to catch up with something.
@@ -41,6 +46,7 @@ struct Makers {
     kind: MakerKind,
     world: Arc<RoleWorld>,
     client: Client,
+    events: Events,
     pace: Pace,
     /// Since when something has been on its way.
     waiting: Mutex<HashMap<Key, Instant>>,
@@ -57,6 +63,7 @@ pub(super) fn register(manager: &mut Manager, world: &Arc<RoleWorld>, kind: Make
         kind,
         world: world.clone(),
         client: manager.client(),
+        events: manager.events(),
         pace: Pace::default(),
         waiting: Mutex::default(),
         rests: Mutex::default(),
@@ -122,8 +129,36 @@ impl Makers {
         if maker.object.status.as_ref().map(|status| &status.0) != Some(&new) {
             self.write_status(maker, &new).await?;
             self.pace.wrote(&maker.key);
+            self.announce(maker, &new).await;
         }
         Ok(Next::Done)
+    }
+
+    /// That roles are in place, or what was cut off, or what stands in the way, for those who look at events. They lie in the
+    /// Organization's namespace; about a template of all Organizations, which is in none, nothing is written.
+    async fn announce(&self, maker: &Maker, new: &RoleStatus) {
+        let before = maker.object.status.as_ref().and_then(|status| ready(&status.0));
+        let Some(condition) = ready(new) else { return };
+        let cut = status::cut_off(&condition.message);
+        // How many namespaces there are is no news.
+        let same = |before: &Condition| before.reason == condition.reason && status::cut_off(&before.message) == cut;
+        if before.is_some_and(same) {
+            return;
+        }
+        let regarding = ObjectReference {
+            api_version: Some(format!("{ROLES}/v1alpha1")),
+            kind: Some(self.kind.name().to_owned()),
+            name: Some(maker.key.name.clone()),
+            namespace: self.kind.namespaced().then(|| maker.key.namespace.clone()),
+            uid: Some(maker.uid().to_owned()),
+            ..ObjectReference::default()
+        };
+        let (action, note) = ("GrantRoles", condition.message.clone());
+        if condition.status == "True" && cut.is_none() {
+            self.events.normal(&regarding, action, &condition.reason, note).await;
+        } else {
+            self.events.warning(&regarding, action, &condition.reason, note).await;
+        }
     }
 
     /// How far the maker has come in each of its targets.
@@ -241,4 +276,8 @@ impl Makers {
             false => Api::all_with(self.client.clone(), &resource),
         }
     }
+}
+
+fn ready(status: &RoleStatus) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.r#type == READY)
 }

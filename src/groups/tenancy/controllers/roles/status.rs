@@ -15,6 +15,12 @@ const LISTED: usize = 5_000;
 const GROUP: &str = "bulward.io";
 /// How much of what was cut a message tells.
 const TOLD: usize = 3;
+const CUT_OFF: &str = "; cut off: ";
+
+/// What a message of [`status`] tells of what was cut.
+pub fn cut_off(message: &str) -> Option<&str> {
+    message.split_once(CUT_OFF).map(|(_, cut)| cut)
+}
 
 /// What a maker makes of one target that it applies to.
 #[derive(Clone, Debug)]
@@ -180,7 +186,7 @@ fn told(outcomes: &[Outcome]) -> String {
             .take(TOLD)
             .map(|one| format!("{} ({})", words(&one.rule), one.reason))
             .collect();
-        message.push_str("; cut off: ");
+        message.push_str(CUT_OFF);
         message.push_str(&first.join(", "));
         if cut.len() > TOLD {
             message.push_str(&format!(", and {} more", cut.len() - TOLD));
