@@ -10,7 +10,6 @@ pub mod get;
 pub mod input;
 pub mod list;
 pub mod openapi;
-pub mod owners;
 pub mod patch;
 pub mod review;
 pub mod router;

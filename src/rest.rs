@@ -6,6 +6,7 @@ pub mod claim;
 pub mod conventions;
 pub mod field_manager;
 pub mod metadata;
+pub mod owners;
 pub mod paging;
 pub mod resource;
 pub mod review;

@@ -13,7 +13,7 @@ use crate::rest::store::WriteOptions;
 use crate::wire::body;
 use crate::wire::json;
 use crate::wire::meta;
-use crate::wire::options::{FieldValidation, PatchOptions};
+use crate::wire::options::{FieldValidation, PatchOptions, Sent};
 use crate::wire::status::Status;
 
 /// Applies a configuration, creating the object if need be.
@@ -41,6 +41,7 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8]) -> Result<Response<Body>, Stat
         field_manager: options.field_manager,
         patched: true,
         refusal: call.refusal().await?,
+        sent: Sent::with_write(call.query),
     };
     let config = Configuration {
         object: &config,

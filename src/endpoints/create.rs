@@ -7,7 +7,7 @@ use crate::http::body::Body;
 use crate::http::respond;
 use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
-use crate::wire::options::CreateOptions;
+use crate::wire::options::{CreateOptions, Sent};
 use crate::wire::status::Status;
 
 /// Stores a new object.
@@ -22,6 +22,7 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
         field_manager: input::field_manager(options.field_manager, headers),
         patched: false,
         refusal: call.refusal().await?,
+        sent: Sent::with_write(call.query),
     };
     let target = call.target();
     let written = call.store.create(&target, wanted, &write).await?;

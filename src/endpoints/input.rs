@@ -6,9 +6,9 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use super::owners::{self, Found};
 use super::{Call, typed};
 use crate::http::upload::Upload;
+use crate::rest::owners::{self, Found};
 use crate::rest::store::Wanted;
 use crate::rest::store::prepare::cannot_handle;
 use crate::wire::body::{self, Expected, MediaType};

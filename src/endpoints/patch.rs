@@ -6,17 +6,17 @@
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 
-use super::owners::{self, Found};
 use super::update::same_place;
 use super::{Call, apply, encode, input, typed};
 use crate::http::body::Body;
 use crate::http::respond;
 use crate::http::upload::Upload;
+use crate::rest::owners::{self, Found};
 use crate::rest::store::WriteOptions;
 use crate::rest::store::update::Way;
 use crate::wire::body::{self, Decoded};
 use crate::wire::negotiate::PatchType;
-use crate::wire::options::{FieldValidation, PatchOptions};
+use crate::wire::options::{FieldValidation, PatchOptions, Sent};
 use crate::wire::patch::{self, JsonPatch, OPERATIONS, strategic};
 use crate::wire::schema::Schema;
 use crate::wire::status::{Details, Status};
@@ -50,6 +50,7 @@ pub async fn patch(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Res
         field_manager: input::field_manager(options.field_manager, headers),
         patched: true,
         refusal: call.refusal().await?,
+        sent: Sent::with_write(call.query),
     };
     let target = call.target();
     let modify = |current: &Value| {
@@ -72,7 +73,7 @@ pub async fn patch(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Res
         };
         let wanted = call.store.decode(&target, body, options.field_validation);
         let mut wanted = wanted.map_err(unreadable)?;
-        owners::dedup(&mut wanted, Found::AfterPatch);
+        owners::dedup(&mut wanted, Found::AfterAdmission);
         same_place(call, &wanted.object)?;
         Ok(wanted)
     };

@@ -9,7 +9,7 @@ use crate::http::upload::Upload;
 use crate::rest::store::WriteOptions;
 use crate::rest::store::update::Way;
 use crate::wire::meta;
-use crate::wire::options::UpdateOptions;
+use crate::wire::options::{Sent, UpdateOptions};
 use crate::wire::status::Status;
 
 /// Replaces an object.
@@ -24,6 +24,7 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
         field_manager: input::field_manager(options.field_manager, headers),
         patched: false,
         refusal: call.refusal().await?,
+        sent: Sent::with_write(call.query),
     };
     let modify = |_: &serde_json::Value| Ok(wanted.clone());
     let target = call.target();

@@ -6,6 +6,7 @@
 //! refuses what is right. Ported in spirit from k8s.io/apiserver pkg/registry/generic/registry/store.go and
 //! pkg/storage/etcd3/store.go GuaranteedUpdate.
 
+mod admit;
 pub mod apply;
 pub mod create;
 pub mod delete;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::admission::{Admission, Attempt};
+use super::admission::Admission;
 use super::caller::Target;
 use super::field_manager::{FieldManager, Versions, Write};
 use super::paging::Sealer;
@@ -28,6 +29,7 @@ use crate::watchcache::cache::Stale;
 use crate::watchcache::snapshot::locate;
 use crate::watchcache::{Cache, KindSpec, Object, Snapshot};
 use crate::wire::names::{GroupResource, GroupVersion};
+use crate::wire::options::Sent;
 use crate::wire::schema::Schema;
 use crate::wire::status::Status;
 
@@ -113,6 +115,8 @@ pub struct WriteOptions {
     pub patched: bool,
     /// What is answered if what [`crate::rest::resource::Guard`] guards is changed; nothing for those who may.
     pub refusal: Option<Status>,
+    /// What the request asked for, in its own words.
+    pub sent: Sent,
 }
 
 impl WriteOptions {
@@ -179,15 +183,6 @@ impl Store {
     pub fn with_admission(mut self, admission: Arc<dyn Admission>) -> Self {
         self.admission = Some(admission);
         self
-    }
-
-    /// What admission says.
-    fn admit(&self, target: &Target<'_>, part: update::Part, new: &Value, old: Option<&Value>) -> Result<(), Status> {
-        let Some(admission) = &self.admission else {
-            return Ok(());
-        };
-        let attempt = Attempt { target, part, new, old };
-        admission.admit(&attempt)
     }
 
     /// The id of a stored kind.
@@ -324,7 +319,7 @@ pub fn stale(error: Stale) -> Status {
         Stale::Initializing => {
             let mut status = Status::unavailable(error.to_string());
             status.code = 429;
-            status.reason = "TooManyRequests";
+            status.reason = "TooManyRequests".into();
             status
         }
         Stale::Storage(error) => {

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use crate::authz::rbac::{Part, Policy, RoleRef, Rule};
 use crate::authz::{Attributes, Authorizer, Decision, ResourceAttributes, Rules};
-use crate::rest::admission::{Admission, Attempt};
+use crate::rest::admission::{Admission, Attempt, Operation};
+use crate::rest::caller::Target;
 use crate::rest::resource::Registry;
+use crate::rest::store::stale;
 use crate::rest::store::update::Part as Half;
 use crate::storage::Revision;
 use crate::visibility::KindId;
@@ -138,8 +140,26 @@ impl Authorizer for StoredRoles {
 
 /// Nobody grants what they do not hold, but by the verbs `escalate` and `bind`
 /// (k8s.io/kubernetes pkg/registry/rbac/{role,clusterrole,rolebinding,clusterrolebinding}/policybased/storage.go).
+///
+/// They are asked before validation, when others have changed what they change: so they are in Kubernetes, whose storage asks.
+#[async_trait]
 impl Admission for StoredRoles {
-    fn admit(&self, attempt: &Attempt<'_>) -> Result<(), Status> {
+    fn handles(&self, target: &Target<'_>, operation: Operation) -> bool {
+        operation != Operation::Delete && self.part(target.kind).is_some()
+    }
+
+    async fn mutate(&self, attempt: &Attempt<'_>, object: &mut Value) -> Result<bool, Status> {
+        if self.may_grant(attempt, object).is_err() {
+            // a refusal is never stale
+            self.cache.fresh().await.map_err(stale)?;
+            self.may_grant(attempt, object)?;
+        }
+        Ok(false)
+    }
+}
+
+impl StoredRoles {
+    fn may_grant(&self, attempt: &Attempt<'_>, new: &Value) -> Result<(), Status> {
         let target = attempt.target;
         let resource = target.resource;
         let user = &target.caller.user;
@@ -147,7 +167,7 @@ impl Admission for StoredRoles {
         let Some(part) = self.part(target.kind).filter(|_| !spared) else {
             return Ok(());
         };
-        if attempt.old.is_some_and(|old| same_but_for_collector(attempt.new, old)) {
+        if !attempt.old.is_null() && same_but_for_collector(new, attempt.old) {
             return Ok(());
         }
         let current = self.current().map_err(Status::internal)?;
@@ -170,15 +190,15 @@ impl Admission for StoredRoles {
                 if may("escalate", &resource.stored.plural, target.name) {
                     return Ok(());
                 }
-                let mut rules = Rule::list(&attempt.new["rules"]);
+                let mut rules = Rule::list(&new["rules"]);
                 // whoever gathers rules by a selector can gather anything
-                if attempt.new["aggregationRule"].is_object() {
+                if new["aggregationRule"].is_object() {
                     rules = full_authority();
                 }
                 rules
             }
             Part::RoleBinding | Part::ClusterRoleBinding => {
-                let role = RoleRef::parse(attempt.new);
+                let role = RoleRef::parse(new);
                 let plural = match role.kind.as_str() {
                     "ClusterRole" => "clusterroles",
                     "Role" => "roles",
@@ -193,7 +213,7 @@ impl Admission for StoredRoles {
                 policy.role(&role, namespace).map_err(missing)?.to_vec()
             }
         };
-        let name = meta::name(attempt.new);
+        let name = meta::name(new);
         let confirmed = policy.confirm_no_escalation(user, namespace, &rules);
         confirmed.map_err(|why| Status::forbidden(&resource.group_resource(), name, why))
     }

@@ -5,11 +5,13 @@
 mod delete;
 mod list;
 mod query;
+mod sent;
 mod write;
 
 pub use delete::{DeleteOptions, Preconditions, Propagation};
 pub use list::{GetOptions, ListOptions, VersionMatch, parse_resource_version};
 pub use query::Query;
+pub use sent::Sent;
 pub use write::{
     CreateOptions, FIELD_MANAGER_LIMIT, FieldValidation, PatchOptions, UpdateOptions, manager_from_user_agent,
     validate_field_manager,

@@ -2,6 +2,7 @@
 //!
 //! Texts and codes follow k8s.io/apimachinery pkg/api/errors/errors.go.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -20,7 +21,7 @@ pub struct Status {
     /// The HTTP status code.
     pub code: u16,
     /// The machine-readable reason; empty for errors without one.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The sentence for people.
     pub message: String,
     /// What the error is about.
@@ -79,10 +80,10 @@ fn is_zero(seconds: &u32) -> bool {
 
 impl Status {
     /// An error with `code`, `reason` and `message` alone.
-    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             code,
-            reason,
+            reason: reason.into(),
             message: message.into(),
             details: None,
             continue_token: None,

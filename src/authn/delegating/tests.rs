@@ -111,7 +111,7 @@ async fn ask(
 fn assert_unauthorized(outcome: Result<UserInfo, Status>, case: &str) {
     let status = outcome.expect_err(case);
     assert_eq!(
-        (status.code, status.reason, status.message.as_str()),
+        (status.code, &*status.reason, status.message.as_str()),
         (401, "Unauthorized", "Unauthorized"),
         "{case}"
     );

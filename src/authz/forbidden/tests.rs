@@ -24,7 +24,7 @@ fn resource(name: &str, namespace: &str, subresource: &str) -> Attributes {
 
 fn message(attributes: &Attributes, name: &str, reason: &str) -> String {
     let status = attributes.forbidden(&user(name), reason);
-    assert_eq!((status.code, status.reason), (403, "Forbidden"));
+    assert_eq!((status.code, &*status.reason), (403, "Forbidden"));
     status.message
 }
 

@@ -94,7 +94,7 @@ impl Toy {
 
     fn conflicts(&mut self, manager: &str, spec: Value) -> Vec<String> {
         let status = self.try_apply(manager, spec, false).expect_err("a conflict");
-        assert_eq!((status.code, status.reason), (409, "Conflict"));
+        assert_eq!((status.code, &*status.reason), (409, "Conflict"));
         let details = status.details.expect("details");
         details.causes.into_iter().map(|cause| cause.field).collect()
     }
@@ -236,7 +236,7 @@ fn configurations_must_fit_the_schema() {
     let mut toy = Toy::new();
     let mut refuse = |spec| {
         let status = toy.try_apply("a", spec, true).expect_err("no such field");
-        assert_eq!((status.code, status.reason), (500, ""));
+        assert_eq!((status.code, &*status.reason), (500, ""));
         let opening = "failed to create typed patch object (/t; toys.example.com/v1, Kind=Toy): ";
         status.message.strip_prefix(opening).expect("the opening").to_owned()
     };

@@ -40,29 +40,31 @@ impl Store {
         record: bool,
     ) -> Result<Written, Status> {
         let stored = self.stored(target.kind);
-        let mut object = wanted.object;
-        metadata::born(&mut object, stored.kind.conventions);
+        let mut wanted = wanted;
+        let object = &mut wanted.object;
+        meta::wipe_system_fields(object);
         // What is no revision says nothing, and an apply is an update of what may not be there yet
         // (k8s.io/apiserver pkg/storage/etcd3/store.go).
         if record
-            && meta::resource_version(&object)
+            && meta::resource_version(object)
                 .parse()
                 .is_ok_and(|version: u64| version != 0)
         {
             return Err(stored.kind.conventions.version_given());
         }
-        meta::set(&mut object, "resourceVersion", Value::Null);
-        meta::set(&mut object, "namespace", target.namespace);
-        if let Some(members) = object.as_object_mut().filter(|_| stored.split) {
-            members.remove("status");
-        }
+        meta::set(object, "resourceVersion", Value::Null);
+        meta::set(object, "namespace", target.namespace);
         if target.resource.access == Access::Filtered {
-            metadata::keep_own_finalizers(&mut object, None);
+            metadata::keep_own_finalizers(object, None);
         }
         if record {
             let write = options.write(target, Part::Main);
-            self.fields(target.kind).update(&Value::Null, &mut object, &write);
+            self.fields(target.kind).update(&Value::Null, object, &write);
         }
+        self.mutated(target, Part::Main, options, &mut wanted, &Value::Null)
+            .await?;
+        let mut object = std::mem::take(&mut wanted.object);
+        self.settle(target, &mut object);
         let base = meta::generate_name(&object).to_owned();
         let generate = meta::name(&object).is_empty() && !base.is_empty();
         let attempts = if generate { GENERATED } else { 1 };
@@ -71,7 +73,6 @@ impl Store {
                 meta::set(&mut object, "name", meta::generated_name(&base));
             }
             target.resource.strategy().prepare_create(&mut object);
-            self.admit_new(target, &object).await?;
             let found = self.validate_new(target, &object);
             let mut warnings = wanted.warnings.clone();
             warnings.extend(found.map_err(|status| status.with_warnings(&wanted.warnings))?);
@@ -82,7 +83,15 @@ impl Store {
             if target.resource.version.is_some() {
                 target.resource.store(stored.to_mut());
             }
-            if let Some(written) = self.insert(&named, &stored, options, warnings).await? {
+            let created = Arc::new(self.complete(&named, 0, &stored)?);
+            if target.filtered() && !created.facts.owned_by(&target.caller.subjects) {
+                let kind = &target.resource.stored.singular;
+                let message = format!("cannot create {kind} you're not the owner of");
+                return Err(Status::bad_request(message));
+            }
+            let judged = self.judged(target, Part::Main, options, &object, &Value::Null).await;
+            judged.map_err(|status| status.with_warnings(&warnings))?;
+            if let Some(written) = self.insert(&named, created, options, warnings).await? {
                 return Ok(written);
             }
         }
@@ -93,13 +102,18 @@ impl Store {
         Err(status)
     }
 
-    /// Asks admission about a new object; a refusal is never stale.
-    async fn admit_new(&self, target: &Target<'_>, object: &Value) -> Result<(), Status> {
-        if self.admit(target, Part::Main, object, None).is_ok() {
-            return Ok(());
+    /// Gives a new object what is the server's to say, and takes away what is not the writer's, nor admission's.
+    fn settle(&self, target: &Target<'_>, object: &mut Value) {
+        let stored = self.stored(target.kind);
+        metadata::born(object, stored.kind.conventions);
+        meta::set(object, "resourceVersion", Value::Null);
+        meta::set(object, "namespace", target.namespace);
+        if let Some(members) = object.as_object_mut().filter(|_| stored.split) {
+            members.remove("status");
         }
-        self.cache.fresh().await.map_err(super::stale)?;
-        self.admit(target, Part::Main, object, None)
+        if target.resource.access == Access::Filtered {
+            metadata::keep_own_finalizers(object, None);
+        }
     }
 
     /// Whether the object that has a name is being deleted, for those to whom nothing is hidden.
@@ -112,20 +126,14 @@ impl Store {
         Ok(object.is_some_and(|object| metadata::deleting(&object.value())))
     }
 
-    /// Stores the object, which has the stored form, unless its name is taken.
+    /// Stores the object, unless its name is taken.
     async fn insert(
         &self,
         target: &Target<'_>,
-        object: &Value,
+        created: Arc<Object>,
         options: &WriteOptions,
         warnings: Vec<String>,
     ) -> Result<Option<Written>, Status> {
-        let created = Arc::new(self.complete(target, 0, object)?);
-        if target.filtered() && !created.facts.owned_by(&target.caller.subjects) {
-            let kind = &target.resource.stored.singular;
-            let message = format!("cannot create {kind} you're not the owner of");
-            return Err(Status::bad_request(message));
-        }
         if options.dry_run {
             return self.rehearse(target, created, warnings).await;
         }

@@ -39,14 +39,17 @@ impl Store {
         let mut current = snapshot.get(target.kind, &target.key()).cloned();
         let mut sure = false;
         for _ in 0..ATTEMPTS {
-            let plan = self.deletion(target, options, current.as_ref(), &snapshot);
-            let (plan, object) = match (plan, current) {
-                (Err(_) | Ok(Plan::Same), _) if !sure => {
-                    snapshot = self.cache.fresh().await.map_err(stale)?;
-                    current = snapshot.get(target.kind, &target.key()).cloned();
-                    sure = true;
+            let plan = self.deletion(target, options, current.as_ref(), &snapshot).await;
+            if !sure && matches!(plan, Err(_) | Ok(Plan::Same)) {
+                let seen = self.look(target, current.as_ref(), &snapshot);
+                snapshot = self.cache.fresh().await.map_err(stale)?;
+                current = snapshot.get(target.kind, &target.key()).cloned();
+                sure = true;
+                if seen != self.look(target, current.as_ref(), &snapshot) {
                     continue;
                 }
+            }
+            let (plan, object) = match (plan, current) {
                 (Err(status), _) => return Err(status),
                 (Ok(_), None) => return Err(not_found(target)),
                 (Ok(plan), Some(object)) => (plan, object),
@@ -90,7 +93,18 @@ impl Store {
         Err(Status::modified(&target.resource.group_resource(), target.name))
     }
 
-    fn deletion(
+    /// Whether the target is the caller's to delete, as far as the cache knows; after a refusal it knows what the refusal does.
+    ///
+    /// # Errors
+    /// The cache cannot be read.
+    pub fn owns(&self, target: &Target<'_>) -> Result<bool, Status> {
+        let snapshot = self.cache.any().map_err(stale)?;
+        let object = snapshot.get(target.kind, &target.key());
+        let owned = |object: &Arc<Object>| object.facts.owned_by(&target.caller.subjects);
+        Ok(!target.filtered() || object.is_some_and(owned))
+    }
+
+    async fn deletion(
         &self,
         target: &Target<'_>,
         options: &DeleteOptions,
@@ -108,6 +122,7 @@ impl Store {
             return Err(Status::forbidden(&target.resource.group_resource(), target.name, why));
         }
         check(target, &options.preconditions, current)?;
+        self.may_go(target, options, || current.value()).await?;
         let old = current.value();
         let mut new = old.clone();
         let policy = options.propagation_policy;

@@ -11,7 +11,7 @@ use crate::rest::caller::Target;
 use crate::rest::field_manager::{Configuration, same_but_for_times};
 use crate::rest::resource::Access;
 use crate::rest::{claim, metadata};
-use crate::storage::{Change, Expect, Op};
+use crate::storage::{Change, Expect, Op, Revision};
 use crate::watchcache::{Object, Snapshot};
 use crate::wire::meta;
 use crate::wire::status::Status;
@@ -69,14 +69,20 @@ impl Store {
         // Whether `current` and `snapshot` are known to be what the storage holds.
         let mut sure = false;
         for _ in 0..ATTEMPTS {
-            let plan = self.plan(target, verb, part, options, current.as_ref(), &snapshot, way);
-            let (ops, next, warnings) = match (plan, &current) {
-                (Err(_) | Ok(Plan::Same(_)), _) if !sure => {
-                    snapshot = self.cache.fresh().await.map_err(stale)?;
-                    current = snapshot.get(target.kind, &target.key()).cloned();
-                    sure = true;
+            let plan = self
+                .plan(target, verb, part, options, current.as_ref(), &snapshot, way)
+                .await;
+            if !sure && matches!(plan, Err(_) | Ok(Plan::Same(_))) {
+                let seen = self.look(target, current.as_ref(), &snapshot);
+                snapshot = self.cache.fresh().await.map_err(stale)?;
+                current = snapshot.get(target.kind, &target.key()).cloned();
+                sure = true;
+                // What was looked at is what there is: nobody has to be asked again.
+                if seen != self.look(target, current.as_ref(), &snapshot) {
                     continue;
                 }
+            }
+            let (ops, next, warnings) = match (plan, &current) {
                 (Err(status), _) => return Err(status),
                 (_, None) => return Err(not_found(target)),
                 (Ok(Plan::Same(warnings)), Some(current)) => return Ok(written(current.clone(), warnings)),
@@ -113,12 +119,22 @@ impl Store {
         Err(Status::modified(&target.resource.group_resource(), target.name))
     }
 
+    /// Of what a plan was made: which version of the object, and whether it exists for the caller.
+    pub(super) fn look(
+        &self,
+        target: &Target<'_>,
+        current: Option<&Arc<Object>>,
+        snapshot: &Snapshot,
+    ) -> Option<(Revision, bool)> {
+        current.map(|object| (object.revision, self.sees(target, object, snapshot)))
+    }
+
     /// The checks are made against the object that the transaction compares with (visibility rule V11).
     #[expect(
         clippy::too_many_arguments,
         reason = "one look at one object: splitting it would only rename the arguments"
     )]
-    fn plan(
+    async fn plan(
         &self,
         target: &Target<'_>,
         verb: &str,
@@ -137,8 +153,21 @@ impl Store {
         let mut old = current.value();
         target.resource.serve(&mut old);
         let stored = self.stored(target.kind);
-        let (mut new, mut warnings) = self.wanted(target, part, options, &old, way)?;
-        compare_identity(target, part, options, &new, &old).map_err(|status| status.with_warnings(&warnings))?;
+        let mut wanted = self.wanted(target, part, options, &old, way)?;
+        compare_identity(target, part, options, &wanted.object, &old)
+            .map_err(|status| status.with_warnings(&wanted.warnings))?;
+        meta::set(&mut wanted.object, "namespace", target.namespace);
+        if self.mutated(target, part, options, &mut wanted, &old).await? {
+            if target.resource.access == Access::Filtered {
+                metadata::keep_own_finalizers(&mut wanted.object, Some(&old));
+            }
+            compare_identity(target, part, options, &wanted.object, &old)
+                .map_err(|status| status.with_warnings(&wanted.warnings))?;
+        }
+        let Wanted {
+            object: mut new,
+            mut warnings,
+        } = wanted;
         metadata::carry_over(&mut new, &old);
         // whoever names no revision means the one that is there
         if meta::resource_version(&new).is_empty() {
@@ -157,14 +186,15 @@ impl Store {
         }
         let strategy = target.resource.strategy();
         strategy.prepare_update(part, &mut new, &old);
-        self.admit(target, part, &new, Some(&old))
-            .map_err(|status| status.with_warnings(&warnings))?;
         let found = self.validate_change(target, part, &new, &old);
         warnings.extend(found.map_err(|status| status.with_warnings(&warnings))?);
         self.allowed(target, options, &new, &old)?;
         if stored.kind.conventions.counts_generation() && content(&new, stored.split) != content(&old, stored.split) {
             metadata::next_generation(&mut new);
         }
+        self.judged(target, part, options, &new, &old)
+            .await
+            .map_err(|status| status.with_warnings(&warnings))?;
         target.resource.store(&mut new);
         target.resource.store(&mut old);
         if metadata::deleting(&new) && meta::finalizers(&new).is_empty() && !metadata::held_by_spec(strategy, &new) {
@@ -184,14 +214,11 @@ impl Store {
         options: &WriteOptions,
         old: &Value,
         way: Way<'_>,
-    ) -> Result<(Value, Vec<String>), Status> {
+    ) -> Result<Wanted, Status> {
         let fields = self.fields(target.kind);
         let write = options.write(target, part);
-        let (mut new, warnings) = match way {
-            Way::Edited(modify) => {
-                let wanted = modify(old)?;
-                (wanted.object, wanted.warnings)
-            }
+        let mut wanted = match way {
+            Way::Edited(modify) => modify(old)?,
             Way::Applied(config) => {
                 let mut new = fields.apply(
                     &target.resource.complete(old.clone()),
@@ -200,16 +227,20 @@ impl Store {
                     &self.normalize(target),
                 )?;
                 self.tidy_applied(target, &mut new)?;
-                (new, Vec::new())
+                Wanted {
+                    object: new,
+                    warnings: Vec::new(),
+                }
             }
         };
+        let new = &mut wanted.object;
         if target.resource.access == Access::Filtered {
-            metadata::keep_own_finalizers(&mut new, Some(old));
+            metadata::keep_own_finalizers(new, Some(old));
         }
         if let Way::Edited(_) = way {
-            fields.update(old, &mut new, &write);
+            fields.update(old, new, &write);
         }
-        Ok((new, warnings))
+        Ok(wanted)
     }
 }
 

@@ -20,6 +20,17 @@ pub enum Propagation {
     Foreground,
 }
 
+impl Propagation {
+    /// As `propagationPolicy` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Orphan => "Orphan",
+            Self::Background => "Background",
+            Self::Foreground => "Foreground",
+        }
+    }
+}
+
 /// What must hold for a deletion to be carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Preconditions {

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::rest::store::Wanted;
+use super::store::Wanted;
 
-/// When they are found: a patch is looked at but once, when admission has passed.
+/// When they are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// In the body.
     InBody,
-    /// In what a patch made.
-    AfterPatch,
+    /// In what a patch made, which is looked at but once, or in what admission made.
+    AfterAdmission,
 }
 
 /// Leaves one of equal owner references, and warns of the others.
@@ -37,7 +37,7 @@ pub fn dedup(wanted: &mut Wanted, found: Found) {
     }
     let when = match found {
         Found::InBody => "",
-        Found::AfterPatch => " after mutating admission happens",
+        Found::AfterAdmission => " after mutating admission happens",
     };
     wanted.warnings.push(format!(
         ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
