@@ -135,7 +135,7 @@ async fn next(call: &Call<'_>, options: &ListOptions) -> Result<Found, Status> {
                     ..position
                 };
                 let mut status = Status::expired(EXPIRED);
-                status.continue_token = Some(sealer.seal(&rest, &scope(&target)).await?);
+                status.continue_token = Some(sealer.seal(&rest, &scope(&target)).await?.into());
                 return Err(status);
             }
             Err(status) => return Err(status),

@@ -27,7 +27,7 @@ pub struct Status {
     /// What the error is about.
     pub details: Option<Box<Details>>,
     /// `metadata.continue`: a fresh token that goes with an expired one.
-    pub continue_token: Option<String>,
+    pub continue_token: Option<Box<str>>,
     /// Sentences for `Warning` headers, found before the error was.
     pub warnings: Box<[String]>,
     /// Why it happened, for the log under the audit id; never sent.
