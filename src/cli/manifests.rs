@@ -4,6 +4,7 @@ mod cert_manager;
 mod certs;
 mod controller_manager;
 mod etcd;
+mod guards;
 mod pods;
 mod rbac;
 mod workload;
@@ -162,6 +163,7 @@ fn installation(registry: &Registry, options: &Options, path: &str, ca: Option<&
     let mut parts = vec![
         workload::namespace(options),
         rbac::rbac(registry, options),
+        guards::guards(options),
         workload::service(options),
         api_services(registry, options, ca, &annotations),
     ];
