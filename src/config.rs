@@ -9,6 +9,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 pub use crate::wire::duration::parse_duration;
 pub use etcd::{check_endpoint, parse_prefix};
 
+use crate::http::limits::Allowance;
 use crate::http::listener::Limits;
 use crate::watchcache::log::Bounds;
 
@@ -39,6 +40,8 @@ pub struct Apiserver {
     pub storage: Storage,
     /// How much of the past watches can be resumed from.
     pub history: Bounds,
+    /// How much a caller may have at once.
+    pub limits: Allowance,
     /// The cluster's API beyond reviews.
     pub cluster: Cluster,
     /// How callers are told apart.

@@ -4,6 +4,7 @@ pub mod body;
 pub mod compress;
 pub mod health;
 mod labels;
+pub mod limits;
 pub mod listener;
 pub mod pipeline;
 pub mod request_info;

@@ -17,6 +17,7 @@ use crate::endpoints::Router;
 use crate::endpoints::discovery::{Documents, Surroundings};
 use crate::groups;
 use crate::http::health::{Endpoint, Health};
+use crate::http::limits;
 use crate::http::listener;
 use crate::http::pipeline::Pipeline;
 use crate::http::shutdown::Shutdown;
@@ -118,11 +119,13 @@ pub async fn serve(
         health: Arc::new(health),
         metrics: metrics.clone(),
         unfiltered_users: config.unfiltered_users,
+        min_watch: config.limits.min_request_timeout,
     };
     let pipeline = Pipeline {
         authenticator: identity.authenticator,
         authorizer: identity.authorizer,
         route: Arc::new(router),
+        limits: limits::Limits::new(config.limits, metrics.clone()),
         metrics,
     };
     let tls = tls::server_config(certificate);

@@ -14,6 +14,7 @@ use bulward::endpoints::Router;
 use bulward::endpoints::discovery::{Documents, Surroundings};
 use bulward::groups::{self, tenancy};
 use bulward::http::health::Health;
+use bulward::http::limits::{Allowance, Limits};
 use bulward::http::listener::{Handler, Peer};
 use bulward::http::pipeline::Pipeline;
 use bulward::http::upgrade::Afterwards;
@@ -86,11 +87,13 @@ impl Server {
             health: Arc::new(Health::new()),
             metrics: metrics.clone(),
             unfiltered_users: Vec::new(),
+            min_watch: Allowance::default().min_request_timeout,
         };
         let pipeline = Pipeline {
             authenticator: Arc::new(DelegatingAuthenticator::new(trust.expect("our own authority"), None)),
             authorizer: Arc::new(Union::local(AlwaysAllowPaths::default(), Local::new(tenancy::FILTERED))),
             route: Arc::new(router),
+            limits: Limits::new(Allowance::default(), metrics.clone()),
             metrics,
         };
         let shown = CertificateDer::from_pem_slice(proxy.certificate_pem.as_bytes());

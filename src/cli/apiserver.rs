@@ -3,6 +3,7 @@
 mod etcd;
 mod history;
 mod identity;
+mod limits;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -37,6 +38,8 @@ pub(super) struct Args {
     storage: StorageArgs,
     #[command(flatten, next_help_heading = "Watches")]
     history: history::HistoryArgs,
+    #[command(flatten, next_help_heading = "Limits")]
+    limits: limits::LimitsArgs,
     #[command(flatten, next_help_heading = "Authentication")]
     authentication: identity::AuthenticationArgs,
     #[command(flatten, next_help_heading = "Authorization")]
@@ -82,6 +85,22 @@ struct ServingArgs {
         env = "BULWARD_MAX_CONNECTIONS"
     )]
     max_connections: usize,
+    /// Open connections from one address; further ones are closed. A quarter of --max-connections when 0
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 0,
+        env = "BULWARD_MAX_CONNECTIONS_PER_ADDRESS"
+    )]
+    max_connections_per_address: usize,
+    /// Concurrent requests on one HTTP/2 connection
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = Limits::default().max_concurrent_streams,
+        env = "BULWARD_HTTP2_MAX_STREAMS_PER_CONNECTION"
+    )]
+    http2_max_streams_per_connection: u32,
 }
 
 #[derive(Debug, clap::Args)]
@@ -145,6 +164,7 @@ impl Args {
             serving: self.serving.config()?,
             storage: self.storage.config()?,
             history: self.history.config()?,
+            limits: self.limits.config()?,
             authentication: self.authentication.config(&cluster)?,
             authorization: self.authorization.config(&cluster)?,
             cluster,
@@ -166,6 +186,10 @@ impl ServingArgs {
         if self.max_connections == 0 {
             return Err(refused("max-connections", "0 would serve nobody, allow at least 1"));
         }
+        if self.http2_max_streams_per_connection == 0 {
+            let why = "0 would serve nobody over HTTP/2, allow at least 1";
+            return Err(refused("http2-max-streams-per-connection", why));
+        }
         let names = self_signed_names(self.bind_address, listed(self.cert_names));
         let certificate = certificate(self.tls_cert_file, self.tls_private_key_file, self.cert_dir, names)?;
         Ok(Serving {
@@ -175,6 +199,11 @@ impl ServingArgs {
             certificate_refresh: CERTIFICATE_REFRESH,
             limits: Limits {
                 max_connections: self.max_connections,
+                max_connections_per_address: match self.max_connections_per_address {
+                    0 => self.max_connections.div_ceil(4),
+                    count => count,
+                },
+                max_concurrent_streams: self.http2_max_streams_per_connection,
                 ..Limits::default()
             },
             shutdown_delay: self.shutdown_delay_duration,

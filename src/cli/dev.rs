@@ -20,7 +20,7 @@ use crate::{
     config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
     controllers::manager::Manager,
     groups,
-    http::{listener::Limits, shutdown::Shutdown},
+    http::{limits::Allowance, listener::Limits, shutdown::Shutdown},
     server,
     telemetry::metrics::controllers::ControllerMetrics,
     watchcache::log::Bounds,
@@ -110,6 +110,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
             folder: arguments.data_dir.clone(),
         },
         history: Bounds::default(),
+        limits: Allowance::default(),
         cluster: Cluster::None,
         authentication: Authentication {
             cluster: Cluster::None,

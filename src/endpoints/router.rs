@@ -1,6 +1,7 @@
 //! From a path to the verb that answers it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{ACCEPT, ACCEPT_ENCODING, IF_MODIFIED_SINCE, IF_NONE_MATCH, VARY};
@@ -39,6 +40,8 @@ pub struct Router {
     pub metrics: Arc<Metrics>,
     /// Callers for whom filtered views are not filtered.
     pub unfiltered_users: Vec<String>,
+    /// How long a watch lasts at least when its client does not say.
+    pub min_watch: Duration,
 }
 
 #[async_trait]
@@ -262,7 +265,9 @@ impl Router {
         match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
             (Method::GET, "list", false) => list::list(&call).await,
-            (Method::GET, "watch", _) => watch::watch(&call, &request.headers, upgrade, &request.drain).await,
+            (Method::GET, "watch", _) => {
+                watch::watch(&call, &request.headers, upgrade, &request.drain, self.min_watch).await
+            }
             (Method::POST, "create", false) => create::create(&call, &request.headers, &request.body).await,
             (Method::PUT, "update", true) => update::update(&call, &request.headers, &request.body).await,
             (Method::PATCH, "patch", true) => patch::patch(&call, &request.headers, &request.body).await,

@@ -35,17 +35,16 @@ use crate::wire::status::Status;
 use frames::Frames;
 use stream::{Start, Stream};
 
-/// How long a watch goes on when the client does not say: at least this, at most twice this.
-const MIN_TIMEOUT: Duration = Duration::from_secs(1800);
 /// No watch is meant to last longer, and a clock cannot count for ever.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Starts a watch.
+/// Starts a watch. When the client does not say how long it goes on, it is `at_least` so long and at most twice.
 pub async fn watch(
     call: &Call<'_>,
     headers: &HeaderMap,
     upgrade: Option<Upgrade>,
     drain: &CancellationToken,
+    at_least: Duration,
 ) -> Result<Response<Body>, Status> {
     let mut options = list::options(call)?;
     options.watch = true;
@@ -99,7 +98,7 @@ pub async fn watch(
     };
     let timeout = match options.timeout_seconds {
         Some(seconds) if seconds > 0 => Duration::from_secs(seconds.unsigned_abs()).min(LONGEST),
-        _ => MIN_TIMEOUT.mul_f64(rand::rng().random_range(1.0..2.0)),
+        _ => at_least.mul_f64(rand::rng().random_range(1.0..2.0)),
     };
     let content_type = frames.content_type();
     let drain_begins = drain.clone().cancelled_owned();

@@ -1,6 +1,7 @@
 //! Accepts connections, shakes hands, speaks HTTP/1.1 and HTTP/2, and ends all of it in good order.
 
 mod activity;
+mod addresses;
 mod connection;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -16,6 +17,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::addresses::Addresses;
 use super::body::Body;
 use super::upgrade::Afterwards;
 
@@ -54,6 +56,8 @@ pub enum ConnectionEvent {
     Closed,
     /// The handshake failed or took too long; the connection is gone.
     HandshakeFailed,
+    /// Its address has too many already; it was closed.
+    Refused,
 }
 
 /// How much of everything one listener allows. The defaults are those of k8s.io/apiserver pkg/server/secure_serving.go
@@ -68,16 +72,24 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long running requests may take to finish once the shutdown began.
     pub drain_timeout: Duration,
+    /// How long a client may take nothing of an answer (HTTP/1.1; an HTTP/2 client has to answer pings).
+    pub write_timeout: Duration,
     /// After a connection was told to close and has no running request: how long until it is cut.
     pub close_grace: Duration,
     /// Open connections, those in their handshake included; further ones wait in the kernel's queue.
     pub max_connections: usize,
+    /// Open connections from one address; further ones are closed at once.
+    pub max_connections_per_address: usize,
     /// A request's headers in bytes.
     pub max_header_bytes: u32,
     /// A request's header lines (HTTP/1.1); a front proxy sends one for every group of the user.
     pub max_headers: usize,
     /// Concurrent requests on one HTTP/2 connection.
     pub max_concurrent_streams: u32,
+    /// Streams that an HTTP/2 client has reset before they were looked at; with more of them the connection is cut.
+    pub max_pending_resets: usize,
+    /// Streams that the server has reset because of what the client sent; with more of them the connection is cut.
+    pub max_faults: usize,
     /// The largest HTTP/2 frame accepted, in bytes.
     pub max_frame_size: u32,
     /// How often an HTTP/2 connection is asked for a sign of life; one that does not answer within `ping_timeout` is
@@ -126,6 +138,7 @@ pub async fn serve(
         tasks: TaskTracker::new(),
     });
 
+    let addresses = Addresses::default();
     loop {
         let next = async {
             let permit = Arc::clone(&permits).acquire_owned().await;
@@ -136,10 +149,15 @@ pub async fn serve(
             () = shutdown.cancelled() => break,
             next = next => next,
         };
+        let address = remote_addr.ip().to_canonical();
+        let Some(counted) = addresses.count(address, shared.limits.max_connections_per_address) else {
+            shared.handler.observe(ConnectionEvent::Refused);
+            continue;
+        };
         let connection = connection::drive(Arc::clone(&shared), socket, remote_addr);
         shared.tasks.spawn(async move {
             connection.await;
-            drop(permit);
+            drop((permit, counted));
         });
     }
 
@@ -190,11 +208,16 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(32),
             idle_timeout: Duration::from_secs(90),
             drain_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
             close_grace: Duration::from_secs(5),
             max_connections: 10_000,
+            max_connections_per_address: 2_500,
             max_header_bytes: 1 << 20,
             max_headers: 1_000,
             max_concurrent_streams: 1_000,
+            // The defaults of h2, which no client comes near that means well.
+            max_pending_resets: 20,
+            max_faults: 1_024,
             max_frame_size: 256 << 10,
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(20),

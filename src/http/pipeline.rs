@@ -16,6 +16,7 @@ use tracing::{Instrument, Level};
 
 use super::body::Body;
 use super::labels::Labels;
+use super::limits::Limits;
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
@@ -32,8 +33,6 @@ use crate::wire::options::Query;
 use crate::wire::status::Status;
 use crate::wire::user::UserInfo;
 
-/// The longest a request that is not a watch may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// Names a request in the logs of every component that it passes.
 static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
@@ -129,6 +128,8 @@ pub struct Pipeline {
     pub route: Arc<dyn Route>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// How much a caller may have at once.
+    pub limits: Limits,
 }
 
 #[async_trait]
@@ -154,6 +155,7 @@ impl Handler for Pipeline {
             ConnectionEvent::Opened => self.metrics.connection(true),
             ConnectionEvent::Closed => self.metrics.connection(false),
             ConnectionEvent::HandshakeFailed => self.metrics.tls_handshake_error(),
+            ConnectionEvent::Refused => self.metrics.connection_refused(),
         }
     }
 }
@@ -192,9 +194,14 @@ impl Pipeline {
         let mut headers = parts.headers;
         let notes = Arc::new(Notes::default());
         let result = async {
-            let limit = timeout(&info, &query)?;
+            let limit = timeout(&info, &query, self.limits.request_timeout())?;
+            let deadline = limit.map(|limit| started + limit);
             let caller = Arc::new(self.authenticate(&mut headers, peer).await?);
             user = Some(caller.clone());
+            let admitted = match self.limits.admit(&caller, &info, deadline).await {
+                Ok(admitted) => admitted,
+                Err(refusal) => return Ok(refusal),
+            };
             if let Err(denied) = self.authorize(&caller, &info, errors).await {
                 return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
             }
@@ -220,17 +227,19 @@ impl Pipeline {
                 notes: notes.clone(),
             };
             let answer = self.route.route(authorized);
-            match limit {
-                None => Ok(answer.await),
-                Some(limit) => Ok(tokio::time::timeout(limit, answer)
+            let answer = match deadline {
+                None => answer.await,
+                Some(deadline) => tokio::time::timeout_at(deadline, answer)
                     .await
-                    .unwrap_or_else(|_| timed_out())),
-            }
+                    .unwrap_or_else(|_| timed_out()),
+            };
+            Ok(admitted.answered(answer, peer))
         };
         let mut response = result
             .await
             .unwrap_or_else(|status: Status| respond::status(&status, errors));
         respond::add_warnings(response.headers_mut(), &notes.warnings());
+        self.limits.sample_goaway(parts.version, &mut response);
         if !waits {
             upload.discard().await;
         }
@@ -322,12 +331,12 @@ fn audit_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// How long the request may take; `None` for watches.
-fn timeout(info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status> {
+fn timeout(info: &RequestInfo, query: &Query, longest: Duration) -> Result<Option<Duration>, Status> {
     if info.is_long_running() {
         return Ok(None);
     }
     let Some(text) = query.get("timeout").filter(|text| !text.is_empty()) else {
-        return Ok(Some(REQUEST_TIMEOUT));
+        return Ok(Some(longest));
     };
     let (negative, positive) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -337,8 +346,8 @@ fn timeout(info: &RequestInfo, query: &Query) -> Result<Option<Duration>, Status
         let why = go_complaint(text);
         Status::bad_request(format!("invalid timeout specified in the request URL - {why}"))
     })?;
-    let usable = !negative && asked > Duration::ZERO && asked < REQUEST_TIMEOUT;
-    Ok(Some(if usable { asked } else { REQUEST_TIMEOUT }))
+    let usable = !negative && asked > Duration::ZERO && asked < longest;
+    Ok(Some(if usable { asked } else { longest }))
 }
 
 fn nosniff(headers: &mut HeaderMap) {

@@ -4,6 +4,7 @@
 //! that its dashboards and alerts fit; our own start with `bulward_`.
 
 pub mod controllers;
+mod flow;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
 };
+
+pub use flow::FlowMetrics;
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -74,6 +77,7 @@ pub struct Present(IntGauge);
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    flows: flow::Flows,
     requests: IntCounterVec,
     request_duration: HistogramVec,
     response_sizes: HistogramVec,
@@ -113,6 +117,7 @@ impl Metrics {
         let sizes: Vec<f64> = (3..10).map(|power| 10_f64.powi(power)).collect();
         it.keep(process::ProcessCollector::new());
         Self {
+            flows: flow::Flows::new(it),
             requests: it.counters(
                 "apiserver_request_total",
                 "Requests answered, by what they asked for and the HTTP code.",

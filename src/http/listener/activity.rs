@@ -8,7 +8,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,13 +18,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
+use super::Limits;
 use crate::http::body::BoxError;
 
 /// Shared by a connection's socket, its requests and the one who watches over both.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
+    retired: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,8 @@ struct State {
     idle_since: Instant,
     /// When the first byte of the next request arrived (HTTP/1.1, while none is running).
     reading_since: Option<Instant>,
+    /// Since when the client has taken nothing of what it is sent (HTTP/1.1).
+    blocked_since: Option<Instant>,
 }
 
 /// What a connection without a running request is up to.
@@ -43,6 +47,11 @@ struct State {
 pub(super) enum Phase {
     /// At least one request is running.
     Running,
+    /// The client does not read.
+    Blocked {
+        /// Since when.
+        since: Instant,
+    },
     /// Part of a request's headers has arrived.
     Reading {
         /// When its first byte did.
@@ -65,9 +74,10 @@ pub(super) struct Tracked {
     _running: Running,
 }
 
-/// A socket that notes when bytes arrive.
+/// A socket that notes when bytes arrive, and when none can be sent.
 pub(super) struct Watched<S> {
     socket: S,
+    blocked: bool,
     activity: Arc<Activity>,
 }
 
@@ -79,9 +89,11 @@ impl Activity {
             running: 0,
             idle_since: Instant::now(),
             reading_since: None,
+            blocked_since: None,
         };
         Arc::new(Self {
             state: Mutex::new(state),
+            retired: CancellationToken::new(),
         })
     }
 
@@ -94,13 +106,28 @@ impl Activity {
 
     pub(super) fn phase(&self) -> Phase {
         let state = self.state.lock();
-        match (state.running, state.reading_since) {
-            (0, Some(since)) => Phase::Reading { since },
-            (0, None) => Phase::Idle {
+        match (state.blocked_since, state.running, state.reading_since) {
+            (Some(since), ..) => Phase::Blocked { since },
+            (None, 0, Some(since)) => Phase::Reading { since },
+            (None, 0, None) => Phase::Idle {
                 since: state.idle_since,
             },
-            _ => Phase::Running,
+            (None, ..) => Phase::Running,
         }
+    }
+
+    /// The connection is to take no further request.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// Returns when it is.
+    pub(super) async fn retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    fn blocked(&self, blocked: bool) {
+        self.state.lock().blocked_since = blocked.then(Instant::now);
     }
 
     fn received(&self) {
@@ -112,12 +139,13 @@ impl Activity {
 }
 
 impl Phase {
-    /// When the connection is to be ended; never while a request is running.
-    pub(super) fn deadline(self, header_timeout: Duration, idle_timeout: Duration) -> Option<Instant> {
+    /// When the connection is to be ended; never while a request is running and its client takes the answer.
+    pub(super) fn deadline(self, limits: &Limits) -> Option<Instant> {
         match self {
             Self::Running => None,
-            Self::Reading { since } => Some(since + header_timeout),
-            Self::Idle { since } => Some(since + idle_timeout),
+            Self::Blocked { since } => Some(since + limits.write_timeout),
+            Self::Reading { since } => Some(since + limits.header_timeout),
+            Self::Idle { since } => Some(since + limits.idle_timeout),
         }
     }
 }
@@ -164,7 +192,20 @@ impl Body for Tracked {
 
 impl<S> Watched<S> {
     pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self { socket, activity }
+        Self {
+            socket,
+            blocked: false,
+            activity,
+        }
+    }
+
+    /// A client that takes a little is not blocked.
+    fn wrote<T>(&mut self, written: Poll<T>) -> Poll<T> {
+        if self.blocked != written.is_pending() {
+            self.blocked = written.is_pending();
+            self.activity.blocked(self.blocked);
+        }
+        written
     }
 }
 
@@ -185,11 +226,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.wrote(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        self.wrote(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -201,7 +244,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, buffers)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
+        self.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -8,6 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use http::header::CONNECTION;
 use http::{Request, Response};
 use hyper::{body::Incoming, rt::Executor, service::service_fn};
 use hyper_util::{
@@ -75,8 +76,18 @@ async fn requests(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, remote_add
         let (shared, activity) = (Arc::clone(shared), Arc::clone(&activity));
         move |request: Request<Incoming>| {
             let (shared, peer, running) = (Arc::clone(&shared), Arc::clone(&peer), activity.start());
+            let activity = Arc::clone(&activity);
             async move {
-                let response: Response<_> = shared.handler.handle(request, &peer).await;
+                let mut response: Response<_> = shared.handler.handle(request, &peer).await;
+                // HTTP/2 has a frame for it (Go's net/http does the same).
+                if http2
+                    && response
+                        .headers_mut()
+                        .remove(CONNECTION)
+                        .is_some_and(|it| it == "close")
+                {
+                    activity.retire();
+                }
                 Ok::<_, Infallible>(response.map(|body| Tracked::new(body, running)))
             }
         }
@@ -116,6 +127,8 @@ fn builder(limits: &Limits, tasks: Tasks, http2: bool) -> Builder<Tasks> {
         .timer(TokioTimer::new())
         .max_header_list_size(limits.max_header_bytes)
         .max_concurrent_streams(limits.max_concurrent_streams)
+        .max_pending_accept_reset_streams(limits.max_pending_resets)
+        .max_local_error_reset_streams(limits.max_faults)
         .max_frame_size(limits.max_frame_size)
         .keep_alive_interval(limits.ping_interval)
         .keep_alive_timeout(limits.ping_timeout);
@@ -140,7 +153,7 @@ async fn watch_over<C, E>(
             let phase = activity.phase();
             match (phase, closing) {
                 (Phase::Idle { since }, Some(told)) => Some(since.max(told) + limits.close_grace),
-                _ => phase.deadline(limits.header_timeout, limits.idle_timeout),
+                _ => phase.deadline(limits),
             }
         };
         let overdue = std::future::poll_fn(|context| {
@@ -154,6 +167,7 @@ async fn watch_over<C, E>(
             biased;
             () = shared.abort.cancelled() => return,
             () = shared.shutdown.cancelled(), if closing.is_none() => None,
+            () = activity.retired(), if closing.is_none() => None,
             ended = overdue => Some(ended),
         };
         match overdue {
@@ -163,8 +177,8 @@ async fn watch_over<C, E>(
                 }
                 return;
             }
-            // Half a request, or nothing in spite of having been told: cut.
-            Some(None) if closing.is_some() || matches!(activity.phase(), Phase::Reading { .. }) => return,
+            // Half a request, half an answer, or nothing in spite of having been told: cut.
+            Some(None) if closing.is_some() || !matches!(activity.phase(), Phase::Idle { .. }) => return,
             // Idle for too long, or the server shuts down.
             Some(None) | None => {
                 closing = Some(Instant::now());

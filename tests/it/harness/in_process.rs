@@ -63,6 +63,10 @@ pub(crate) struct Settings {
     pub(crate) front_proxy_ca: Option<String>,
     /// How much of the past it remembers.
     pub(crate) history: bulward::watchcache::log::Bounds,
+    /// How much a caller may have at once.
+    pub(crate) limits: bulward::http::limits::Allowance,
+    /// What connections may do.
+    pub(crate) connections: Limits,
 }
 
 /// A running server with fixed rules unless a test wants others: only `system:masters` use the storage view.
@@ -115,12 +119,13 @@ impl InProcess {
                     key: path("tls.key"),
                 },
                 certificate_refresh: Duration::from_secs(60),
-                limits: Limits::default(),
+                limits: settings.connections,
                 shutdown_delay: Duration::ZERO,
             },
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
             history: settings.history,
+            limits: settings.limits,
             cluster: Cluster::None,
             authentication: Authentication {
                 cluster: Cluster::None,

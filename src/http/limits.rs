@@ -1,0 +1,218 @@
+//! How much a caller may have of the server at once: seats for requests, fair between callers, and watches.
+//!
+//! What k8s.io/apiserver pkg/util/flowcontrol and pkg/server/filters/maxinflight.go do, in one small form: a caller is a flow,
+//! a flow queues behind itself, and seats that become free go round the flows.
+
+mod outgoing;
+mod pool;
+#[cfg(test)]
+mod tests;
+mod watches;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{Response, StatusCode, Version};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+
+use self::pool::{Pool, Refused, Seat};
+use self::watches::{Watch, Watches};
+use super::body::Body;
+use super::listener::Peer;
+use super::request_info::RequestInfo;
+use super::respond;
+use crate::telemetry::metrics::Metrics;
+use crate::wire::user::UserInfo;
+
+/// Go's words (k8s.io/apiserver pkg/server/filters/maxinflight.go).
+const TOO_MANY: &str = "Too many requests, please try again later.\n";
+/// Nobody waits longer for a seat.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// Who is never held up.
+const MASTERS: &str = "system:masters";
+
+/// What flags allow. The defaults are those of k8s.io/apiserver pkg/server/config.go where it has the flag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Allowance {
+    /// Requests that read, at once; no bound when 0.
+    pub reading: usize,
+    /// Requests that write, at once; no bound when 0.
+    pub mutating: usize,
+    /// Watches of one caller; no bound when 0.
+    pub watches_per_user: usize,
+    /// How long a request that is no watch may take, waiting and sending included.
+    pub request_timeout: Duration,
+    /// How long a watch lasts at least when its client does not say.
+    pub min_request_timeout: Duration,
+    /// How probably an HTTP/2 request has its connection closed, so that clients spread over replicas.
+    pub goaway_chance: f64,
+}
+
+/// Holds callers to an [`Allowance`].
+pub struct Limits {
+    allowance: Allowance,
+    reading: Option<Arc<Pool>>,
+    mutating: Option<Arc<Pool>>,
+    watches: Watches,
+    metrics: Arc<Metrics>,
+}
+
+/// Leave to answer a request. Dropped with it, wherever it ends.
+pub(super) struct Admitted {
+    seat: Option<Seat>,
+    watch: Option<Watch>,
+    deadline: Option<Instant>,
+}
+
+// === impl Allowance ===
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self {
+            reading: 400,
+            mutating: 200,
+            watches_per_user: 1_000,
+            request_timeout: Duration::from_secs(60),
+            min_request_timeout: Duration::from_secs(1800),
+            goaway_chance: 0.0,
+        }
+    }
+}
+
+// === impl Limits ===
+
+impl Limits {
+    /// Nothing is taken yet.
+    pub fn new(allowance: Allowance, metrics: Arc<Metrics>) -> Self {
+        let pool = |seats, kind| (seats > 0).then(|| Pool::new(seats, metrics.flow(kind)));
+        Self {
+            reading: pool(allowance.reading, "readOnly"),
+            mutating: pool(allowance.mutating, "mutating"),
+            watches: Watches::new(allowance.watches_per_user),
+            metrics,
+            allowance,
+        }
+    }
+
+    /// The longest a request that is no watch may take.
+    pub fn request_timeout(&self) -> Duration {
+        self.allowance.request_timeout
+    }
+
+    /// Waits until it is the request's turn. `deadline` is when it has to be answered.
+    ///
+    /// # Errors
+    /// The answer of a request whose turn does not come.
+    pub(super) async fn admit(
+        &self,
+        user: &UserInfo,
+        info: &RequestInfo,
+        deadline: Option<Instant>,
+    ) -> Result<Admitted, Response<Body>> {
+        let mut admitted = Admitted {
+            seat: None,
+            watch: None,
+            deadline,
+        };
+        if exempt(user, info) {
+            self.metrics.exempt();
+            return Ok(admitted);
+        }
+        if info.is_long_running() {
+            admitted.watch = Some(self.watches.begin(&user.name).map_err(|limit| {
+                self.metrics.watch_refused();
+                let text = format!(
+                    "Too many watches: {:?} has {limit} already, end some first.\n",
+                    user.name
+                );
+                too_many(text)
+            })?);
+        }
+        let pool = if reads(&info.verb) {
+            &self.reading
+        } else {
+            &self.mutating
+        };
+        if let Some(pool) = pool {
+            let seat = pool.enter(&user.name, patience(deadline)).await;
+            admitted.seat = Some(seat.map_err(|Refused| too_many(TOO_MANY))?);
+        }
+        Ok(admitted)
+    }
+
+    /// Has the connection of an HTTP/2 request closed now and then, once its requests are done
+    /// (k8s.io/apiserver pkg/server/filters/goaway.go).
+    pub(super) fn sample_goaway(&self, version: Version, response: &mut Response<Body>) {
+        let chance = self.allowance.goaway_chance;
+        if chance > 0.0 && version == Version::HTTP_2 && rand::random::<f64>() < chance {
+            // The listener makes a GOAWAY of it, as Go's does.
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+impl std::fmt::Debug for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limits")
+            .field("allowance", &self.allowance)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Admitted ===
+
+impl Admitted {
+    /// Keeps what the answer goes on using: a running watch its place, and a large answer its seat until it is sent.
+    pub(super) fn answered(self, response: Response<Body>, peer: &Peer) -> Response<Body> {
+        let Some(watch) = self.watch else {
+            return outgoing::hold(response, self.seat, self.deadline);
+        };
+        // A watch that runs needs no seat any more.
+        drop(self.seat);
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                peer.afterwards.keep(watch);
+                response
+            }
+            StatusCode::OK => response.map(|body| {
+                let kept = body.map_frame(move |frame| {
+                    let _ = &watch;
+                    frame
+                });
+                kept.boxed_unsync()
+            }),
+            _ => response,
+        }
+    }
+}
+
+fn exempt(user: &UserInfo, info: &RequestInfo) -> bool {
+    let first = || info.path.split('/').nth(1).unwrap_or_default();
+    user.groups.iter().any(|group| group == MASTERS)
+        || (!info.is_resource && matches!(first(), "healthz" | "livez" | "readyz"))
+}
+
+/// k8s.io/apiserver pkg/server/filters/maxinflight.go nonMutatingRequestVerbs.
+fn reads(verb: &str) -> bool {
+    matches!(verb, "get" | "list" | "watch")
+}
+
+/// A quarter of what is left, so that there is time to answer once the turn has come.
+fn patience(deadline: Option<Instant>) -> Duration {
+    let left = deadline.map_or(LONGEST_WAIT, |deadline| {
+        deadline.saturating_duration_since(Instant::now()) / 4
+    });
+    left.min(LONGEST_WAIT)
+}
+
+fn too_many(text: impl Into<bytes::Bytes>) -> Response<Body> {
+    let mut response = respond::bytes(StatusCode::TOO_MANY_REQUESTS, respond::TEXT, text);
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

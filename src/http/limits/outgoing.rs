@@ -1,0 +1,112 @@
+//! Large answers to clients that read slowly.
+//!
+//! An answer keeps its seat until it is sent, and is handed to the connection in pieces. What has not been taken when the
+//! request's time is over is given up: its memory and its seat at once, its stream as soon as the client reads on.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, SizeHint};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::pool::Seat;
+use crate::http::body::{Body, BoxError};
+
+/// An answer up to this size is not worth being watched over, in bytes.
+const SMALL: u64 = 4 << 10;
+/// The connection is handed so much at a time, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// What is left of an answer; nothing once it is sent or given up.
+type Rest = Arc<Mutex<Option<Sending>>>;
+
+struct Sending {
+    body: Body,
+    /// Of the frame that is being sent.
+    left: Bytes,
+    _seat: Option<Seat>,
+}
+
+struct Outgoing {
+    rest: Rest,
+    /// Tells the timer that there is nothing to wait for.
+    _present: oneshot::Sender<()>,
+}
+
+/// Has the answer keep `seat` until it is sent, at most until `deadline`.
+pub(super) fn hold(response: Response<Body>, seat: Option<Seat>, deadline: Option<Instant>) -> Response<Body> {
+    let small = response.body().size_hint().upper().is_some_and(|size| size <= SMALL);
+    let Some(deadline) = deadline.filter(|_| !small) else {
+        return response;
+    };
+    response.map(|body| {
+        let sending = Sending {
+            body,
+            left: Bytes::new(),
+            _seat: seat,
+        };
+        let rest = Arc::new(Mutex::new(Some(sending)));
+        let (present, gone) = oneshot::channel();
+        let timer = tokio::time::timeout_at(deadline, gone);
+        let late = rest.clone();
+        tokio::spawn(async move {
+            if timer.await.is_err() && late.lock().take().is_some() {
+                tracing::debug!("an answer was not read in time");
+            }
+        });
+        let outgoing = Outgoing {
+            rest,
+            _present: present,
+        };
+        outgoing.boxed_unsync()
+    })
+}
+
+impl hyper::body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut rest = self.rest.lock();
+        let Some(sending) = rest.as_mut() else {
+            return Poll::Ready(Some(Err("the answer was not read in time".into())));
+        };
+        if sending.left.is_empty() {
+            let frame = std::task::ready!(Pin::new(&mut sending.body).poll_frame(context));
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => sending.left = data,
+                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let size = sending.left.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(sending.left.split_to(size)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let rest = self.rest.lock();
+        rest.as_ref()
+            .is_some_and(|sending| sending.left.is_empty() && sending.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.rest.lock();
+        let Some(sending) = rest.as_ref() else {
+            return SizeHint::default();
+        };
+        let left = sending.left.len() as u64;
+        let mut hint = sending.body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + left);
+        }
+        hint.set_lower(hint.lower() + left);
+        hint
+    }
+}

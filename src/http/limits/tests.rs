@@ -1,0 +1,1 @@
+//! Seats, queues and turns.
