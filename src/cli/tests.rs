@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use super::*;
+
 use crate::config::{Apiserver, Authorization, Certificate, Cluster, Storage, UNFILTERED_USERS};
+use crate::http::limits::Allowance;
 
 /// What `bulward apiserver` makes of these flags.
 fn apiserver(flags: &[&str]) -> Result<Apiserver, Failure> {
@@ -152,6 +154,37 @@ fn every_flag_arrives() {
 }
 
 #[test]
+fn limits() {
+    let config = apiserver(&[ETCD, "--kubeconfig=core"]).unwrap();
+    assert_eq!(config.limits, Allowance::default());
+    assert_eq!(config.serving.limits.max_connections_per_address, 2_500);
+    let config = apiserver(&[
+        ETCD,
+        "--kubeconfig=core",
+        "--max-requests-inflight=1",
+        "--max-mutating-requests-inflight=2",
+        "--max-watches-per-user=3",
+        "--request-timeout=4s",
+        "--min-request-timeout=5",
+        "--goaway-chance=0.006",
+        "--max-connections-per-address=7",
+        "--http2-max-streams-per-connection=8",
+    ])
+    .unwrap();
+    let expected = Allowance {
+        reading: 1,
+        mutating: 2,
+        watches_per_user: 3,
+        request_timeout: std::time::Duration::from_secs(4),
+        min_request_timeout: std::time::Duration::from_secs(5),
+        goaway_chance: 0.006,
+    };
+    assert_eq!(config.limits, expected);
+    assert_eq!(config.serving.limits.max_connections_per_address, 7);
+    assert_eq!(config.serving.limits.max_concurrent_streams, 8);
+}
+
+#[test]
 fn what_is_left_out_follows_the_kubeconfig() {
     let config = apiserver(&[ETCD, "--kubeconfig=core", "--authorization-kubeconfig="]).unwrap();
     let core = Cluster::Kubeconfig("core".into());
@@ -228,6 +261,19 @@ fn refusals_are_one_line_with_the_flag_and_the_remedy() {
         ),
         (&[ETCD, "--cert-dir="], "--cert-dir", "--tls-cert-file"),
         (&[ETCD, "--max-connections=0"], "--max-connections", "at least 1"),
+        (&[ETCD, "--request-timeout=0s"], "--request-timeout", "at least 1s"),
+        (
+            &[ETCD, "--min-request-timeout=0"],
+            "--min-request-timeout",
+            "at least 1",
+        ),
+        (&[ETCD, "--goaway-chance=0.1"], "--goaway-chance", "from 0 to 0.02"),
+        (&[ETCD, "--goaway-chance=-1"], "--goaway-chance", "from 0 to 0.02"),
+        (
+            &[ETCD, "--http2-max-streams-per-connection=0"],
+            "--http2-max-streams-per-connection",
+            "at least 1",
+        ),
         (&[ETCD, "--reserved-names=Kafka"], "--reserved-names", "lower-case"),
         (
             &[ETCD, "--authorization-always-allow-paths=/a*b"],

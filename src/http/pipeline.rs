@@ -200,7 +200,10 @@ impl Pipeline {
             user = Some(caller.clone());
             let admitted = match self.limits.admit(&caller, &info, deadline).await {
                 Ok(admitted) => admitted,
-                Err(refusal) => return Ok(refusal),
+                Err(refusal) => {
+                    self.metrics.terminated(&labels.get(), refusal.status());
+                    return Ok(refusal);
+                }
             };
             if let Err(denied) = self.authorize(&caller, &info, errors).await {
                 return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));

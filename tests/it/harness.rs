@@ -10,6 +10,7 @@ mod controllers;
 pub(crate) mod custom_resource;
 mod etcd;
 pub(crate) mod etcd_cluster;
+pub(crate) mod frames;
 pub(crate) mod guardian;
 pub(crate) mod in_process;
 mod informer;

@@ -38,6 +38,9 @@ use tokio_util::sync::CancellationToken;
 /// How long anything may take before a test gives up; never reached when all is well.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The length of what `/large` answers, which no kernel keeps for a client.
+const LARGE: usize = 64 << 20;
+
 /// `/wait` answers when it is told to, `/stream` streams until the drain begins, `/never` does not end; all else is
 /// answered with what is known of the peer.
 struct Probe {
@@ -66,6 +69,7 @@ impl Handler for Probe {
                 told.await;
                 Response::new(body::full("waited"))
             }
+            "/large" => Response::new(body::full(vec![b'x'; LARGE])),
             "/stream" => Response::new(until_drain(peer.drain.clone())),
             "/never" => {
                 self.waiting.send_modify(|count| *count += 1);

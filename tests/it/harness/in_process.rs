@@ -194,7 +194,12 @@ impl InProcess {
 
     /// How an administrator reaches the server byte by byte.
     pub(crate) fn door(&self) -> Door {
-        let pair = AUTHORITY.issue(&Leaf::client("admin", &["system:masters"]));
+        self.door_of("admin", &["system:masters"])
+    }
+
+    /// The same for any user.
+    pub(crate) fn door_of(&self, user: &str, groups: &[&str]) -> Door {
+        let pair = AUTHORITY.issue(&Leaf::client(user, groups));
         let pair = pair.expect("issue a certificate");
         Door {
             port: self.port,

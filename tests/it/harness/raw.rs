@@ -45,25 +45,35 @@ impl Door {
     }
 
     pub(crate) async fn open(&self) -> Raw {
+        self.try_open().await.expect("connects and shakes hands")
+    }
+
+    /// As [`Door::open`], where the server may not want it.
+    pub(crate) async fn try_open(&self) -> std::io::Result<Raw> {
+        Ok(Raw {
+            stream: self.dial(&[]).await?,
+            unread: Vec::new(),
+            identity: self.identity,
+        })
+    }
+
+    /// A connection with nothing on it yet, for one of these protocols.
+    pub(crate) async fn dial(&self, protocols: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.authority.as_bytes()).expect("the authority is PEM");
         roots.add(authority).expect("an authority");
         let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
         let chain = chain.map(|one| one.expect("a certificate")).collect();
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
-        let config = ClientConfig::builder()
+        let mut config = ClientConfig::builder()
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, key)
             .expect("certificate and key belong together");
-        let socket = TcpStream::connect(("127.0.0.1", self.port)).await.expect("connects");
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let socket = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let name = "localhost".try_into().expect("a name");
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
-        let stream = tokio::time::timeout(DEADLINE, connecting).await;
-        Raw {
-            stream: stream.expect("in time").expect("shakes hands"),
-            unread: Vec::new(),
-            identity: self.identity,
-        }
+        tokio::time::timeout(DEADLINE, connecting).await.expect("in time")
     }
 }
 

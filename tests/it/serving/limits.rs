@@ -45,6 +45,28 @@ async fn half_a_request_is_dropped_after_the_header_timeout() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_cut() {
+    let limits = Limits {
+        write_timeout: SHORT,
+        idle_timeout: LONG,
+        ..Limits::default()
+    };
+    let server = Server::start(limits).await;
+    let mut stream = Client::h1().handshake(&server).await.unwrap();
+    stream
+        .write_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    stream.flush().await.unwrap();
+    server.probe.observed(ConnectionEvent::Closed, 1).await;
+    drop(stream);
+    // One that reads gets everything.
+    let patient = Server::start(Limits::default()).await;
+    let mut connection = Client::h1().connect(&patient).await;
+    assert_eq!(connection.text("/large").await.len(), super::LARGE);
+}
+
+#[tokio::test]
 async fn the_header_timeout_is_no_idle_timeout() {
     let limits = Limits {
         header_timeout: SHORT,

@@ -1,0 +1,205 @@
+//! What a caller that floods the server costs another: the other's latency without the flood and with it.
+//!
+//! `cargo bench --bench fairness`, shorter with `-- --seconds 2 --rounds 3`. The server, the flood and the other caller run on
+//! threads of their own; all share the machine, so that the ratios include what the flood's own client costs.
+
+#[expect(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "shared with the tests; a benchmark needs a part of it"
+)]
+#[path = "../../tests/it"]
+mod it {
+    pub(crate) mod harness;
+}
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use it::harness;
+
+use harness::in_process::{Caller, memory};
+use harness::tenancy::{World, organization, organizations, user};
+
+/// The caller who is measured asks so often.
+const PACE: Duration = Duration::from_millis(5);
+/// The flood's requests at once.
+const AT_ONCE: u64 = 64;
+/// Organizations of each caller.
+const OBJECTS: usize = 20;
+
+/// What the flood does.
+#[derive(Clone, Copy)]
+enum Flood {
+    None,
+    /// So many requests a second.
+    Paced(u32),
+    /// The next as soon as one is answered.
+    Unbound,
+}
+
+struct Settings {
+    seconds: f64,
+    rounds: usize,
+}
+
+/// What one caller has seen.
+struct Latencies {
+    median: Duration,
+    p99: Duration,
+    /// The flood's requests a second, and how many of them were refused.
+    flood: (f64, u64),
+}
+
+fn main() {
+    let settings = Settings::from_arguments();
+    let server = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let server = server.expect("a runtime");
+    let world = server.block_on(async {
+        let world = World::new(memory().await).await;
+        for caller in ["alice", "mallory"] {
+            for number in 0..OBJECTS {
+                world.organization(&format!("{caller}-{number}"), &[user(caller)]).await;
+            }
+        }
+        world
+    });
+    let floods = [
+        ("nobody else", Flood::None),
+        ("1,000 requests a second", Flood::Paced(1_000)),
+        ("as many as it can", Flood::Unbound),
+    ];
+    let mut seen: Vec<Vec<Latencies>> = floods.iter().map(|_| Vec::new()).collect();
+    for _ in 0..settings.rounds {
+        // One after the other in each round: what else the machine does meets all of them.
+        for (at, (_, flood)) in floods.iter().enumerate() {
+            seen[at].push(measure(&world, *flood, settings.seconds));
+        }
+    }
+    println!("| the flood | its requests a second, refused | the other's median | its p99 | p99 against no flood |");
+    println!("|---|---|---|---|---|");
+    let of = |rounds: &[Latencies], what: fn(&Latencies) -> f64| middle(rounds.iter().map(what).collect());
+    let alone = of(&seen[0], |it| it.p99.as_secs_f64());
+    for ((name, _), rounds) in floods.iter().zip(&seen) {
+        let p99 = of(rounds, |it| it.p99.as_secs_f64());
+        println!(
+            "| {name} | {:.0}, {:.0} | {:.2} ms | {:.2} ms | {:.2} |",
+            of(rounds, |it| it.flood.0),
+            of(rounds, |it| {
+                #[expect(clippy::cast_precision_loss, reason = "a count to print")]
+                let refused = it.flood.1 as f64;
+                refused
+            }),
+            of(rounds, |it| it.median.as_secs_f64()) * 1e3,
+            p99 * 1e3,
+            p99 / alone
+        );
+    }
+    server.block_on(async { drop(world) });
+}
+
+fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn measure(world: &World, flood: Flood, seconds: f64) -> Latencies {
+    let stop = Arc::new(AtomicBool::new(false));
+    let counts = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+    let (alice, mallory) = (world.user("alice"), world.user("mallory"));
+    let flooding = {
+        let (stop, counts) = (stop.clone(), counts.clone());
+        thread::spawn(move || on_one_thread(flooding(mallory, flood, &stop, &counts)))
+    };
+    let began = Instant::now();
+    let mut taken = thread::spawn(move || on_one_thread(asking(alice, seconds)))
+        .join()
+        .expect("asks");
+    let elapsed = began.elapsed().as_secs_f64();
+    stop.store(true, Relaxed);
+    flooding.join().expect("floods");
+    taken.sort();
+    #[expect(clippy::cast_precision_loss, reason = "a count to print")]
+    let flooded = counts.0.load(Relaxed) as f64 / elapsed;
+    Latencies {
+        median: taken[taken.len() / 2],
+        p99: taken[taken.len() * 99 / 100],
+        flood: (flooded, counts.1.load(Relaxed)),
+    }
+}
+
+fn on_one_thread<F: Future>(work: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(work)
+}
+
+/// How long each of one caller's requests took.
+async fn asking(caller: Caller, seconds: f64) -> Vec<Duration> {
+    // Connections are made before anything is measured.
+    for _ in 0..20 {
+        caller.get(&organizations()).await.expect(200);
+    }
+    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let mut taken = Vec::new();
+    let mut tick = tokio::time::interval(PACE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while Instant::now() < until {
+        tick.tick().await;
+        let began = Instant::now();
+        let path = if taken.len() % 2 == 0 {
+            organizations()
+        } else {
+            organization("alice-1")
+        };
+        let answer = caller.get(&path).await;
+        taken.push(began.elapsed());
+        answer.expect(200);
+    }
+    taken
+}
+
+/// Lists until told to stop; counts the answers, and the refusals among them.
+async fn flooding(caller: Caller, flood: Flood, stop: &AtomicBool, counts: &(AtomicU64, AtomicU64)) {
+    let pause = match flood {
+        Flood::None => return,
+        Flood::Paced(a_second) => Duration::from_secs(AT_ONCE) / a_second,
+        Flood::Unbound => Duration::ZERO,
+    };
+    let one = async |number: u64| {
+        tokio::time::sleep(pause.mul_f64(number as f64 / AT_ONCE as f64)).await;
+        let mut tick = tokio::time::interval(pause.max(Duration::from_nanos(1)));
+        while !stop.load(Relaxed) {
+            if !pause.is_zero() {
+                tick.tick().await;
+            }
+            if let Ok(answer) = caller.attempt(http::Method::GET, &organizations(), &[], "").await {
+                counts.0.fetch_add(1, Relaxed);
+                counts.1.fetch_add(u64::from(answer.code == 429), Relaxed);
+            }
+        }
+    };
+    futures::future::join_all((0..AT_ONCE).map(one)).await;
+}
+
+impl Settings {
+    fn from_arguments() -> Self {
+        let arguments: Vec<String> = std::env::args().collect();
+        let of = |flag: &str| {
+            let at = arguments.iter().position(|word| word == flag)?;
+            arguments.get(at + 1)?.parse::<f64>().ok()
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number of rounds"
+        )]
+        let rounds = of("--rounds").unwrap_or(5.0).max(1.0) as usize;
+        Self {
+            seconds: of("--seconds").unwrap_or(10.0),
+            rounds,
+        }
+    }
+}
