@@ -68,6 +68,13 @@ pub(super) fn hold(response: Response<Body>, seat: Option<Seat>, deadline: Optio
     })
 }
 
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        // Not only when the timer has noticed.
+        drop(self.rest.lock().take());
+    }
+}
+
 impl hyper::body::Body for Outgoing {
     type Data = Bytes;
     type Error = BoxError;
