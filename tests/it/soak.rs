@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[tokio::test]
 async fn mixed_abuse() {
     let plane = ControlPlane::shared().await;
-    let server = Bulward::start(plane, &["--max-watches-per-user=10"]).await;
+    let server = Bulward::start(plane, &["--max-watches-per-user=3"]).await;
     let alice = server.caller(plane, "soak-alice", &[]).await.kube();
     let seconds = std::env::var("BULWARD_SOAK_SECONDS").map_or(SECONDS, |text| text.parse().expect("seconds"));
     let stop = CancellationToken::new();
@@ -49,11 +49,13 @@ async fn mixed_abuse() {
     let tally = target.tally.clone();
 
     // An answer that is worth being read slowly.
-    for number in 0..20 {
+    for number in 0..=20 {
+        // The honest client's own is small: what it writes is remembered for watches, whoever abuses the server.
+        let padding = if number == 0 { 0 } else { 50 << 10 };
         let object = json!({
             "apiVersion": "apiserver.bulward.io/v1alpha1",
             "kind": "Organization",
-            "metadata": {"name": format!("soak-{number}"), "annotations": {"padding": "x".repeat(50 << 10)}},
+            "metadata": {"name": format!("soak-{number}"), "annotations": {"padding": "x".repeat(padding)}},
             "spec": {"owners": [user("soak-mallory"), user("soak-alice"), user("soak-reader")]},
         });
         let made = ask(&alice, Method::POST, &organizations(), object.to_string()).await;
@@ -64,7 +66,9 @@ async fn mixed_abuse() {
     let tasks = abuse::begin(Arc::new(target));
     let mut peak = before;
     let mut longest = Duration::ZERO;
-    while started.elapsed() < Duration::from_secs(seconds) {
+    // On a busy machine it takes longer until each abuse has been met with what it is to be met with.
+    let seconds = Duration::from_secs(seconds);
+    while started.elapsed() < seconds || (!tally.missing().is_empty() && started.elapsed() < seconds + PATIENCE) {
         longest = longest.max(honest(&alice, &tally).await);
         peak = peak.max(server.resident());
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -74,6 +78,7 @@ async fn mixed_abuse() {
         task.await.expect("an abuser ends in order");
     }
     honest(&alice, &tally).await;
+    println!("{seconds:?} of abuse\n{tally}");
     let settled = eventually("memory comes back", PATIENCE, async || {
         let now = server.resident();
         if now <= before + KEPT {
@@ -84,7 +89,6 @@ async fn mixed_abuse() {
     });
     let after = settled.await;
     let mebibytes = |bytes: u64| bytes >> 20;
-    println!("{seconds} s of abuse\n{tally}");
     println!(
         "memory before, at most, after: {}, {}, {} MiB; the longest that an honest request took, repeated where it was refused: {longest:?}",
         mebibytes(before),
@@ -92,7 +96,8 @@ async fn mixed_abuse() {
         mebibytes(after)
     );
     assert!(peak <= before + PEAK, "{peak} of {before}");
-    tally.assert_every_abuse_arrived();
+    assert!(tally.missing().is_empty(), "{:?}\n{tally}", tally.missing());
+    assert_eq!(tally.faults(), 0, "{tally}");
 }
 
 fn door(plane: &ControlPlane, server: &Bulward, user: &str) -> Door {
