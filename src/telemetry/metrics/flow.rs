@@ -52,7 +52,7 @@ impl Flows {
             exempt: dispatched.with_label_values(&[EXEMPT, EXEMPT]),
             dispatched,
             connections_refused: it.counter(
-                "bulward_connections_refused_total",
+                "bulward_refused_connections_total",
                 "Connections closed because their address had too many.",
             ),
             rejected: it.counters(

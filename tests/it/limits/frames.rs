@@ -174,7 +174,7 @@ async fn connections_of_one_address_are_bounded() {
     open.clear();
     let again = async || door.try_open().await.map_err(|error| error.to_string());
     eventually("there is room for a connection", DEADLINE, again).await;
-    let refused = async || match super::metric(&world, "bulward_connections_refused_total").await {
+    let refused = async || match super::metric(&world, "bulward_refused_connections_total").await {
         0.0 => Err("none".to_owned()),
         _ => Ok(()),
     };
