@@ -7,6 +7,7 @@ mod dev;
 pub mod manifests;
 mod migrate;
 mod signals;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -60,6 +61,8 @@ enum Command {
     Certs(certs::Args),
     /// Take over what another system keeps
     Migrate(migrate::Args),
+    /// Look after what is stored: export, import, check, compact, encrypt again
+    Storage(Box<storage::Args>),
     /// Print what a cluster needs to know: APIServices, RBAC, Service, Deployment
     Manifests(manifests::Options),
 }
@@ -100,6 +103,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Command::Dev(arguments) => block_on(dev::run(arguments)),
         Command::Certs(arguments) => certs::run(arguments),
         Command::Migrate(arguments) => block_on(migrate::run(arguments)),
+        Command::Storage(arguments) => block_on(storage::run(*arguments)),
         Command::Manifests(options) => manifests::run(
             &groups::registry(&groups::Options::default()),
             &options,

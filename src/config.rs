@@ -1,5 +1,6 @@
 //! What a server is told to be: plain values, checked before anything starts, no globals.
 
+mod encryption;
 mod etcd;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ mod tests;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use crate::wire::duration::parse_duration;
+pub use encryption::Encryption;
 pub use etcd::{check_endpoint, parse_prefix};
 
 use crate::http::limits::Allowance;
@@ -38,6 +40,8 @@ pub struct Apiserver {
     pub serving: Serving,
     /// Where objects are kept.
     pub storage: Storage,
+    /// How values are encrypted there; as they are when absent.
+    pub encryption: Option<Encryption>,
     /// How much of the past watches can be resumed from.
     pub history: Bounds,
     /// How much a caller may have at once.

@@ -2,7 +2,7 @@
 
 mod identity;
 mod roles;
-mod storage;
+pub(crate) mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub enum Error {
 pub async fn run(config: config::Apiserver, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
     let opened = shutdown
         .draining()
-        .run_until_cancelled(storage::open(&config.storage))
+        .run_until_cancelled(storage::open(&config.storage, config.encryption.as_ref()))
         .await;
     let Some(storage) = opened else { return Ok(()) };
     let registry = groups::registry(&groups::Options {

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod embedded;
+pub mod encrypted;
 pub mod etcd;
 mod feed;
 pub mod memory;

@@ -1,5 +1,6 @@
 //! `bulward apiserver`: flags by the names that k8s.io/apiserver gives them, so that operators know them.
 
+pub(super) mod encryption;
 mod etcd;
 mod history;
 mod identity;
@@ -36,6 +37,8 @@ pub(super) struct Args {
     serving: ServingArgs,
     #[command(flatten, next_help_heading = "Storage")]
     storage: StorageArgs,
+    #[command(flatten, next_help_heading = "Storage")]
+    encryption: encryption::EncryptionArgs,
     #[command(flatten, next_help_heading = "Watches")]
     history: history::HistoryArgs,
     #[command(flatten, next_help_heading = "Limits")]
@@ -104,7 +107,7 @@ struct ServingArgs {
 }
 
 #[derive(Debug, clap::Args)]
-struct StorageArgs {
+pub(super) struct StorageArgs {
     /// Where objects are kept
     #[arg(long, value_enum, default_value_t, env = "BULWARD_STORAGE")]
     storage: Kind,
@@ -163,6 +166,7 @@ impl Args {
         Ok(Apiserver {
             serving: self.serving.config()?,
             storage: self.storage.config()?,
+            encryption: self.encryption.config(),
             history: self.history.config()?,
             limits: self.limits.config()?,
             authentication: self.authentication.config(&cluster)?,
@@ -212,7 +216,7 @@ impl ServingArgs {
 }
 
 impl StorageArgs {
-    fn config(self) -> Result<Storage, Error> {
+    pub(super) fn config(self) -> Result<Storage, Error> {
         let folder = given(self.data_dir);
         match self.storage {
             Kind::Embedded => {

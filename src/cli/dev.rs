@@ -109,6 +109,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
         storage: Storage::Embedded {
             folder: arguments.data_dir.clone(),
         },
+        encryption: None,
         history: Bounds::default(),
         limits: Allowance::default(),
         cluster: Cluster::None,

@@ -49,6 +49,11 @@ pub fn key(namespace: &str) -> String {
     format!("{PREFIX}{namespace}")
 }
 
+/// The namespace whose claim is kept under `key`.
+pub fn namespace(key: &str) -> Option<&str> {
+    key.strip_prefix(PREFIX)
+}
+
 /// Who claims, for people who look into the store.
 fn value(target: &Target<'_>, uid: &str) -> Bytes {
     let plural = &target.resource.stored.plural;

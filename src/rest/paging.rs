@@ -21,7 +21,7 @@ use crate::wire::json;
 use crate::wire::status::Status;
 
 /// Where the keys are stored.
-const KEY: &str = "sealing/continue";
+pub const KEY: &str = "sealing/continue";
 /// How long a key seals before the next one takes over.
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A token that does not open may have been sealed with a newer key; the store is asked for it at most this often.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +11,7 @@ use super::cache::Cache;
 use super::object::Object;
 use super::page::PageSize;
 use super::snapshot::{KindSpec, Snapshot, locate};
-use crate::storage::{Entry, Error, ListRequest, Page, Revision, Storage};
+use crate::storage::{Entry, Error, ListRequest, Page, Revision, Storage, encrypted};
 use crate::visibility::KindId;
 
 /// The first and the longest pause after a failure.
@@ -57,6 +58,7 @@ async fn load(cache: &Cache) -> Result<Snapshot, Error> {
     let mut snapshot = None;
     while let Some(page) = pages.recv().await {
         let mut page: Page = page?;
+        readable(page.entries.iter().map(|entry| (&entry.key, &entry.value)))?;
         let second = page.entries.split_off(page.entries.len() / 2);
         let halves = [page.entries, second].map(|entries| {
             let specs = cache.specs.clone();
@@ -119,6 +121,17 @@ fn parse(specs: &[KindSpec], entries: &[Entry]) -> Vec<(KindId, Object)> {
     entries.iter().filter_map(parse).collect()
 }
 
+/// Refuses encrypted values, which a storage without keys hands out as they are: taken for absent, they would be gone to every
+/// controller. With the next attempt, or the next start with keys, nothing was missed.
+fn readable<'a>(mut values: impl Iterator<Item = (&'a String, &'a Bytes)>) -> Result<(), Error> {
+    match values.find(|(_, value)| encrypted::is_encrypted(value)) {
+        Some((key, _)) => Err(Error::Failed(format!(
+            "key {key}: its value is encrypted, and this server has no --encryption-provider-config"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn broken(why: impl std::fmt::Display) -> Error {
     Error::Unavailable(format!("loading was broken off: {why}"))
 }
@@ -135,6 +148,12 @@ async fn follow(cache: &Cache, pause: &mut Duration) -> Result<(), Error> {
         if batch.revision <= current.revision {
             continue;
         }
+        readable(
+            batch
+                .events
+                .iter()
+                .filter_map(|event| Some((&event.key, event.value.as_ref()?))),
+        )?;
         let (next, entry) = current.apply(&cache.specs, &batch, &cache.bounds, cache.written());
         cache.publish(next, entry.as_ref());
     }

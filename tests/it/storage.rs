@@ -3,7 +3,9 @@
 // clippy.toml allows it in test functions; here most of the tests are functions that several tests call.
 
 mod conformance;
+mod drill;
 mod embedded;
+mod encrypted;
 mod etcd;
 mod memory;
 mod model;

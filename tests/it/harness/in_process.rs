@@ -124,6 +124,7 @@ impl InProcess {
             },
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
+            encryption: None,
             history: settings.history,
             limits: settings.limits,
             cluster: Cluster::None,
