@@ -3,11 +3,13 @@
 mod etcd;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use crate::wire::duration::parse_duration;
 pub use etcd::{check_endpoint, parse_prefix};
+pub use tls::{NamedPair, Tls};
 
 use crate::http::listener::Limits;
 use crate::watchcache::log::Bounds;
@@ -35,6 +37,8 @@ pub struct Error {
 pub struct Apiserver {
     /// The socket's side.
     pub serving: Serving,
+    /// Versions and cipher suites of TLS, and further certificates.
+    pub tls: Tls,
     /// Where objects are kept.
     pub storage: Storage,
     /// How much of the past watches can be resumed from.

@@ -118,6 +118,7 @@ impl InProcess {
                 limits: Limits::default(),
                 shutdown_delay: Duration::ZERO,
             },
+            tls: bulward::config::Tls::default(),
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
             history: settings.history,
