@@ -47,7 +47,9 @@ impl Complaints {
         state.left -= 1;
         match std::mem::take(&mut state.unsaid) {
             0 => Some(why),
-            unsaid => Some(format!("{why} ({unsaid} more refusals before this one were not logged)")),
+            unsaid => Some(format!(
+                "{why} ({unsaid} more refusals before this one were not logged)"
+            )),
         }
     }
 }

@@ -170,8 +170,12 @@ fn alternative_names(certificate: &X509Certificate<'_>) -> Result<Vec<String>, F
     let text = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|it| std::net::IpAddr::from(it).to_string()),
-            16 => <[u8; 16]>::try_from(*bytes).ok().map(|it| std::net::IpAddr::from(it).to_string()),
+            4 => <[u8; 4]>::try_from(*bytes)
+                .ok()
+                .map(|it| std::net::IpAddr::from(it).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|it| std::net::IpAddr::from(it).to_string()),
             _ => None,
         },
         _ => None,

@@ -9,10 +9,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use rustls::{ServerConfig, crypto::CryptoProvider, server::ResolvesServerCert};
 
+use crate::certs;
 pub use named::NamedCertificates;
 pub use options::{MinVersion, Options};
 pub use serving::ServingCertificate;
-use crate::certs;
 
 /// Why a serving certificate cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -42,9 +42,7 @@ pub(super) fn establish(config: &Apiserver, stop: &CancellationToken) -> Result<
 /// Reads or makes a serving certificate. One from files must have all of `names`.
 pub(crate) fn certificate(source: &Certificate, names: &[String]) -> Result<Arc<ServingCertificate>, Error> {
     match source {
-        Certificate::Files { certificate, key } => {
-            Ok(ServingCertificate::load_for(certificate, key, names.to_vec())?)
-        }
+        Certificate::Files { certificate, key } => Ok(ServingCertificate::load_for(certificate, key, names.to_vec())?),
         Certificate::SelfSigned { folder, names } => {
             let files = certs::self_signed_serving(folder, names)?;
             Ok(ServingCertificate::load(files.certificate, files.key)?)

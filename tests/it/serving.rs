@@ -137,7 +137,7 @@ impl Server {
             authority_pem: std::fs::read_to_string(&files.authority).unwrap(),
             served: tokio::spawn(listener::serve(
                 listener,
-                tls::server_config(Arc::clone(&certificate)),
+                tls::server_config(certificate.clone()),
                 Arc::clone(&probe) as Arc<dyn Handler>,
                 limits,
                 shutdown.clone(),

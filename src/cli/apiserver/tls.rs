@@ -13,7 +13,13 @@ pub(super) struct TlsArgs {
     #[arg(long, value_name = "FILES", value_parser = NamedPair::parse, env = "BULWARD_TLS_SNI_CERT_KEY")]
     tls_sni_cert_key: Vec<NamedPair>,
     /// Oldest version of TLS: VersionTLS12 or VersionTLS13
-    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true, env = "BULWARD_TLS_MIN_VERSION")]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        default_value = "",
+        hide_default_value = true,
+        env = "BULWARD_TLS_MIN_VERSION"
+    )]
     tls_min_version: String,
     /// Cipher suites of TLS 1.2, by Go's names; all safe ones without it. Those of TLS 1.3 are not to be chosen
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "BULWARD_TLS_CIPHER_SUITES")]

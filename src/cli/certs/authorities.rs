@@ -210,7 +210,10 @@ mod tests {
         assert!(announced.current == first.current && announced.retired.is_empty());
         assert!(reread(&announced) == announced);
         assert_ne!(announced.fingerprint(), first.fingerprint());
-        assert!(stepped(&announced, false, late).is_none(), "not everybody trusts it yet");
+        assert!(
+            stepped(&announced, false, late).is_none(),
+            "not everybody trusts it yet"
+        );
 
         let (promoted, step) = stepped(&announced, true, late).unwrap();
         assert_eq!(step, Step::Promoted);
@@ -219,7 +222,10 @@ mod tests {
         assert!(reread(&promoted) == promoted);
         assert_eq!(promoted.fingerprint(), announced.fingerprint(), "the same are trusted");
         promoted.signer("secret x").unwrap();
-        assert!(stepped(&promoted, false, now).is_none(), "something by the first is in use");
+        assert!(
+            stepped(&promoted, false, now).is_none(),
+            "something by the first is in use"
+        );
 
         let (alone, step) = stepped(&promoted, true, now).unwrap();
         assert_eq!(step, Step::Retired);

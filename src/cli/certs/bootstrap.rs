@@ -161,7 +161,12 @@ impl Args {
             authority: self.authority_lifetime.unwrap_or(AUTHORITY_LIFETIME),
             authority_renew_before: self.authority_renew_before.unwrap_or(AUTHORITY_RENEW_BEFORE),
         };
-        let refused = |flag, why: &str| Err(Error { flag, why: why.to_owned() });
+        let refused = |flag, why: &str| {
+            Err(Error {
+                flag,
+                why: why.to_owned(),
+            })
+        };
         if lifetimes.renew_before >= lifetimes.leaf {
             return refused("renew-before", "must be shorter than --lifetime, or nothing lasts");
         }
@@ -169,7 +174,8 @@ impl Args {
             return refused("authority-renew-before", "must be shorter than --authority-lifetime");
         }
         if lifetimes.authority_renew_before <= lifetimes.renew_before.saturating_add(self.settle) {
-            let why = "must be longer than --renew-before and --settle together, or certificates outlive their authority";
+            let why =
+                "must be longer than --renew-before and --settle together, or certificates outlive their authority";
             return refused("authority-renew-before", why);
         }
         Ok(lifetimes)
@@ -194,7 +200,8 @@ impl Keeper<'_> {
                     let left = settling.left(&authorities, self.arguments.settle);
                     match self.step(&authorities, left.is_zero()).await {
                         Ok(true) => Duration::ZERO,
-                        Ok(false) => interval.min(left.max(AGAIN)),
+                        Ok(false) if left.is_zero() => interval,
+                        Ok(false) => interval.min(left),
                         Err(why) => {
                             tracing::warn!(%why, "the authority could not be followed by another, trying again");
                             AGAIN

@@ -31,7 +31,10 @@ pub(super) async fn api_service(
         let spec = found.spec.as_ref();
         let service = spec.and_then(|spec| spec.service.as_ref());
         let leads_to_us = service.is_some_and(|service| {
-            installation.is(service.namespace.as_deref().unwrap_or_default(), service.name.as_deref().unwrap_or_default())
+            installation.is(
+                service.namespace.as_deref().unwrap_or_default(),
+                service.name.as_deref().unwrap_or_default(),
+            )
         });
         if !leads_to_us {
             return Err(left_alone(installation));
@@ -79,11 +82,7 @@ pub(super) async fn mutating(
 }
 
 /// Whether anything had to be changed in those that lead to us; an error when none does.
-fn trusting(
-    installation: &Installation<'_>,
-    configs: Vec<&mut WebhookClientConfig>,
-    ca: &str,
-) -> Result<bool, String> {
+fn trusting(installation: &Installation<'_>, configs: Vec<&mut WebhookClientConfig>, ca: &str) -> Result<bool, String> {
     let ours = |config: &&mut WebhookClientConfig| {
         let service = config.service.as_ref();
         service.is_some_and(|service| installation.is(&service.namespace, &service.name))
