@@ -8,6 +8,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::wire::{status::Status, user::UserInfo};
 
+mod complaints;
 pub mod delegating;
 pub mod request_header;
 pub mod token;

@@ -2,6 +2,7 @@
 //!
 //! Meant for `bulward dev`, for `--cert-dir` and for tests; production brings its own authority.
 
+mod examine;
 pub mod files;
 mod inspect;
 mod serving;
@@ -19,7 +20,8 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 
-pub use inspect::{Facts, covers};
+pub use examine::{Fault, Summary, covers as name_covers, examine, whose};
+pub use inspect::{Facts, blocks, covers};
 pub use serving::{ServingFiles, self_signed_serving};
 pub(crate) use serving::{keep, reusable};
 
@@ -116,9 +118,17 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn new(common_name: &str) -> Result<Self, Error> {
+        Self::lasting(common_name, AUTHORITY_LIFETIME)
+    }
+
+    /// As [`Authority::new`], valid for so long.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn lasting(common_name: &str, lifetime: Duration) -> Result<Self, Error> {
         let failed = |why| issue_error(common_name, why);
         let key = KeyPair::generate().map_err(failed)?;
-        let params = authority_params(common_name);
+        let params = authority_params(common_name, lifetime);
         let certificate_pem = params.self_signed(&key).map_err(failed)?.pem();
         Ok(Self {
             certificate_pem,
@@ -147,7 +157,7 @@ impl Authority {
             ));
         }
         // The issuer is rebuilt from the name alone; that yields the very name in the certificate only if we made it.
-        let params = authority_params(&facts.common_name);
+        let params = authority_params(&facts.common_name, AUTHORITY_LIFETIME);
         let rebuilt = params
             .self_signed(&key)
             .map_err(|why| issue_error(&facts.common_name, why))?;
@@ -216,7 +226,7 @@ impl fmt::Debug for Authority {
     }
 }
 
-fn authority_params(common_name: &str) -> CertificateParams {
+fn authority_params(common_name: &str, lifetime: Duration) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
@@ -228,7 +238,7 @@ fn authority_params(common_name: &str) -> CertificateParams {
     ];
     let now = SystemTime::now();
     params.not_before = (now - BACKDATED).into();
-    params.not_after = (now + AUTHORITY_LIFETIME).into();
+    params.not_after = (now + lifetime).into();
     params
 }
 
@@ -268,6 +278,13 @@ impl Leaf {
             names: names.into_iter().map(Into::into).collect(),
             ..Self::valid_from_now(Usage::Peer)
         }
+    }
+
+    /// The same, valid until then.
+    #[must_use]
+    pub fn until(mut self, not_after: SystemTime) -> Self {
+        self.not_after = not_after;
+        self
     }
 
     fn valid_from_now(usage: Usage) -> Self {

@@ -4,12 +4,14 @@ mod encryption;
 mod etcd;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use crate::wire::duration::parse_duration;
 pub use encryption::Encryption;
 pub use etcd::{check_endpoint, parse_prefix};
+pub use tls::{NamedPair, Tls};
 
 use crate::http::limits::Allowance;
 use crate::http::listener::Limits;
@@ -38,6 +40,8 @@ pub struct Error {
 pub struct Apiserver {
     /// The socket's side.
     pub serving: Serving,
+    /// Versions and cipher suites of TLS, and further certificates.
+    pub tls: Tls,
     /// Where objects are kept.
     pub storage: Storage,
     /// How values are encrypted there; as they are when absent.

@@ -1,5 +1,6 @@
 //! Wiring: a checked configuration and an open listener become a server.
 
+mod certificates;
 mod identity;
 mod roles;
 pub(crate) mod storage;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::certificates::{certificate, follow as follow_certificate};
 use self::roles::StoredRoles;
 use crate::certs;
-use crate::config::{self, Authorization, Certificate};
+use crate::config::{self, Authorization};
 use crate::endpoints::Router;
 use crate::endpoints::discovery::{Documents, Surroundings};
 use crate::groups;
@@ -21,7 +23,7 @@ use crate::http::limits;
 use crate::http::listener;
 use crate::http::pipeline::Pipeline;
 use crate::http::shutdown::Shutdown;
-use crate::http::tls::{self, ServingCertificate};
+use crate::http::tls;
 use crate::rest::resource::Registry;
 use crate::rest::store::{self, Store};
 use crate::storage::Storage;
@@ -82,7 +84,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let _stop_background = stop.clone().drop_guard();
-    let certificate = certificate(&config.serving.certificate)?;
+    let serving = certificates::establish(&config, &stop)?;
     let specs = store::specs(&registry).map_err(Error::Resources)?;
     let cache = Cache::new(specs, storage.clone(), config.history);
     let mut store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
@@ -92,17 +94,14 @@ pub async fn serve(
         store = store.with_admission(stored.clone());
         roles = Some(stored);
     }
-    let identity = identity::Identity::establish(&config, roles, &stop).await?;
+    let metrics = Arc::new(Metrics::new());
+    let identity = identity::Identity::establish(&config, roles, &metrics, &stop).await?;
 
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));
-    tokio::spawn(
-        certificate
-            .clone()
-            .follow(config.serving.certificate_refresh, stop.clone()),
-    );
 
     let health = health(&cache, &storage).with_shutdown(&shutdown);
-    let metrics = Arc::new(Metrics::new());
+    let everybody = serving.everybody;
+    metrics.serving_certificate(move || everybody.not_after());
     let mut paths = health.paths();
     paths.push("/metrics".to_owned());
     let documents = Documents::new(
@@ -128,7 +127,7 @@ pub async fn serve(
         limits: limits::Limits::new(config.limits, metrics.clone()),
         metrics,
     };
-    let tls = tls::server_config(certificate);
+    let tls = tls::server_config_with(serving.presented, &config.tls.options);
     tracing::info!(address = %config.serving.bind_address, port = config.serving.port, "serving");
     let limits = config.serving.limits;
     let drained = listener::serve(listener, tls, Arc::new(pipeline), limits, shutdown.draining().clone()).await;
@@ -139,17 +138,6 @@ pub async fn serve(
         );
     }
     Ok(())
-}
-
-/// Reads or makes a serving certificate.
-pub(crate) fn certificate(source: &Certificate) -> Result<Arc<ServingCertificate>, Error> {
-    match source {
-        Certificate::Files { certificate, key } => Ok(ServingCertificate::load(certificate, key)?),
-        Certificate::SelfSigned { folder, names } => {
-            let files = certs::self_signed_serving(folder, names)?;
-            Ok(ServingCertificate::load(files.certificate, files.key)?)
-        }
-    }
 }
 
 fn health(cache: &Arc<Cache>, storage: &Arc<dyn Storage>) -> Health {

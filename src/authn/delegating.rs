@@ -9,7 +9,9 @@ use http::header::AUTHORIZATION;
 use rustls_pki_types::UnixTime;
 
 use super::{
-    Authenticator, Credentials, Rejection, request_header,
+    Authenticator, Credentials, Rejection,
+    complaints::Complaints,
+    request_header,
     token::{Bearer, TokenAuthenticator},
     trust::{Trust, TrustBundle},
     x509,
@@ -20,16 +22,31 @@ use crate::wire::{
 };
 
 /// Tells callers by certificates that we verify and by tokens that the cluster reviews.
-#[derive(Debug)]
 pub struct DelegatingAuthenticator {
     trust: Arc<TrustBundle>,
     tokens: Option<TokenAuthenticator>,
+    complaints: Complaints,
+    remaining: Remaining,
 }
+
+/// Is told how many seconds the client certificate of a caller is still valid.
+pub type Remaining = Box<dyn Fn(f64) + Send + Sync>;
 
 impl DelegatingAuthenticator {
     /// Without `tokens`, no token is valid.
     pub fn new(trust: Arc<TrustBundle>, tokens: Option<TokenAuthenticator>) -> Self {
-        Self { trust, tokens }
+        Self {
+            trust,
+            tokens,
+            complaints: Complaints::default(),
+            remaining: Box::new(|_| {}),
+        }
+    }
+
+    /// Tells `remaining` of every caller with a client certificate.
+    #[must_use]
+    pub fn observing(self, remaining: Remaining) -> Self {
+        Self { remaining, ..self }
     }
 
     /// Stricter than Go's in one point: a credential that nothing here can judge (a certificate without any authority
@@ -52,6 +69,9 @@ impl DelegatingAuthenticator {
             return Ok(user);
         }
         if let Some(user) = attempt(x509::authenticate(&trust.client_ca, chain, now)) {
+            if let Some(left) = chain.first().and_then(|leaf| x509::remaining(leaf, now)) {
+                (self.remaining)(left);
+            }
             return Ok(user);
         }
         if let Some(tokens) = &self.tokens
@@ -80,14 +100,24 @@ impl Authenticator for DelegatingAuthenticator {
             Err(rejections) => {
                 let reasons: Vec<String> = rejections.iter().map(ToString::to_string).collect();
                 let mut status = Status::unauthorized();
-                status.internal = Some(if reasons.is_empty() {
+                let why = if reasons.is_empty() {
                     "nothing here can judge the credentials".to_owned()
                 } else {
                     reasons.join("; ")
-                });
+                };
+                status.internal = self.complaints.say(why);
                 Err(status)
             }
         }
+    }
+}
+
+impl std::fmt::Debug for DelegatingAuthenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DelegatingAuthenticator")
+            .field("trust", &self.trust)
+            .field("tokens", &self.tokens)
+            .finish_non_exhaustive()
     }
 }
 

@@ -95,3 +95,10 @@ fn first(pem: &str) -> Result<CertificateDer<'static>, String> {
         other => other.to_string(),
     })
 }
+
+/// The certificates of a PEM text, each by itself.
+pub fn blocks(pem: &str) -> Vec<String> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let whole = pem.split_inclusive(END).filter(|block| block.ends_with(END));
+    whole.map(|block| format!("{}\n", block.trim())).collect()
+}

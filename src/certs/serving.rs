@@ -40,7 +40,7 @@ pub fn self_signed_serving(folder: &Path, names: &[String]) -> Result<ServingFil
 /// Issues `leaf` into the two files unless a pair is there that does for it. Answers the pair.
 pub(crate) fn keep(authority: &Authority, leaf: &Leaf, certificate: &Path, key: &Path) -> Result<Pair, Error> {
     if let Some(pair) = Pair::load(certificate, key)? {
-        match reusable(&pair, authority, leaf) {
+        match reusable(&pair, authority, leaf, SystemTime::now() + RENEW_BEFORE) {
             Ok(()) => return Ok(pair),
             Err(why) => tracing::info!(path = %certificate.display(), %why, "certificate made anew"),
         }
@@ -50,8 +50,8 @@ pub(crate) fn keep(authority: &Authority, leaf: &Leaf, certificate: &Path, key: 
     Ok(pair)
 }
 
-/// Whether a pair does for `leaf` for another thirty days; else why not.
-pub(crate) fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf) -> Result<(), String> {
+/// Whether a pair does for `leaf` until then; else why not.
+pub(crate) fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf, until: SystemTime) -> Result<(), String> {
     let facts = Facts::parse(&pair.certificate_pem)?;
     let key = rcgen::KeyPair::from_pem(&pair.key_pem).map_err(|error| error.to_string())?;
     if facts.public_key != rcgen::PublicKeyData::subject_public_key_info(&key) {
@@ -60,7 +60,8 @@ pub(crate) fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf) -> Resul
     if (&facts.common_name, &facts.organizations) != (&leaf.common_name, &leaf.organizations) {
         return Err("it names another subject".to_owned());
     }
-    let authority = authority.certificate_pem();
-    let time = SystemTime::now() + RENEW_BEFORE;
-    covers(&pair.certificate_pem, authority, leaf.usage, &leaf.names, time)
+    let (certificate, authority) = (&pair.certificate_pem, authority.certificate_pem());
+    // Now as well: what begins tomorrow does not do today.
+    covers(certificate, authority, leaf.usage, &leaf.names, SystemTime::now())?;
+    covers(certificate, authority, leaf.usage, &leaf.names, until)
 }

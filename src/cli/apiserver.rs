@@ -5,6 +5,7 @@ mod etcd;
 mod history;
 mod identity;
 mod limits;
+mod tls;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// How often a mounted certificate is looked at.
-pub(super) const CERTIFICATE_REFRESH: Duration = Duration::from_secs(60);
+pub(super) const CERTIFICATE_REFRESH: Duration = Duration::from_secs(5);
 
 /// The flags.
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,8 @@ pub(super) struct Args {
     kubeconfig: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Serving")]
     serving: ServingArgs,
+    #[command(flatten, next_help_heading = "Serving")]
+    tls: tls::TlsArgs,
     #[command(flatten, next_help_heading = "Storage")]
     storage: StorageArgs,
     #[command(flatten, next_help_heading = "Storage")]
@@ -73,8 +76,8 @@ struct ServingArgs {
         env = "BULWARD_CERT_DIR"
     )]
     cert_dir: PathBuf,
-    /// Without --tls-cert-file: further DNS names and IP addresses to put into the certificate, such as
-    /// bulward.bulward-system.svc
+    /// DNS names and IP addresses, such as bulward.bulward-system.svc, that the certificate of --tls-cert-file must have, or
+    /// that are put into one of our own making
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "BULWARD_CERT_NAMES")]
     cert_names: Vec<String>,
     /// How long to go on serving, not ready, after SIGTERM, so that load balancers notice
@@ -164,6 +167,7 @@ impl Args {
     pub(super) fn config(self) -> Result<Apiserver, Error> {
         let cluster = given(self.kubeconfig).map_or(Cluster::InCluster, Cluster::Kubeconfig);
         Ok(Apiserver {
+            tls: self.tls.config(listed(self.serving.cert_names.clone()))?,
             serving: self.serving.config()?,
             storage: self.storage.config()?,
             encryption: self.encryption.config(),

@@ -1,6 +1,8 @@
 //! `bulward certs`: certificates by an authority of our own, kept in a folder for trying things out, or in the Secrets of a cluster.
 
+mod authorities;
 mod bootstrap;
+mod bundles;
 pub(super) mod names;
 mod secrets;
 

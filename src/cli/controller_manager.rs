@@ -96,7 +96,7 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
     signals::follow(shutdown.clone(), Duration::ZERO)?;
     let metrics = ControllerMetrics::new();
     if arguments.secure_port != 0 {
-        let certificate = arguments.certificate.load(arguments.bind_address)?;
+        let certificate = arguments.certificate.load(arguments.bind_address, &shutdown)?;
         let listener = listen(arguments.bind_address, arguments.secure_port).await?;
         serving::start(listener, certificate, metrics.clone(), &shutdown);
     }
@@ -155,7 +155,7 @@ impl ElectionArgs {
 }
 
 /// Who this process is among its replicas: the host's name, for people, and what no other process has.
-fn identity() -> String {
+pub(super) fn identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "bulward-controller-manager",

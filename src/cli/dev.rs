@@ -17,7 +17,7 @@ use std::{
 
 use super::{Failure, apiserver, listen, signals};
 use crate::{
-    config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
+    config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage, Tls},
     controllers::manager::Manager,
     groups,
     http::{limits::Allowance, listener::Limits, shutdown::Shutdown},
@@ -106,6 +106,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
             limits: Limits::default(),
             shutdown_delay: Duration::ZERO,
         },
+        tls: Tls::default(),
         storage: Storage::Embedded {
             folder: arguments.data_dir.clone(),
         },

@@ -1,12 +1,17 @@
 //! TLS as the server speaks it: 1.2 and up, HTTP/2 preferred, client certificates asked for but not demanded.
 
 mod any_client;
+mod named;
+mod options;
 mod serving;
 
 use std::{path::PathBuf, sync::Arc};
 
-use rustls::{ServerConfig, crypto::CryptoProvider};
+use rustls::{ServerConfig, crypto::CryptoProvider, server::ResolvesServerCert};
 
+use crate::certs;
+pub use named::NamedCertificates;
+pub use options::{MinVersion, Options};
 pub use serving::ServingCertificate;
 
 /// Why a serving certificate cannot be used.
@@ -46,6 +51,14 @@ pub enum Error {
         /// What rustls says.
         why: rustls::Error,
     },
+    /// Clients would refuse the certificate, or should.
+    #[error("the certificate in {file} is refused: {why}")]
+    Refused {
+        /// Where the certificate comes from.
+        file: String,
+        /// What is wrong with it.
+        why: certs::Fault,
+    },
 }
 
 fn detail(why: &str) -> String {
@@ -74,12 +87,17 @@ pub fn install_provider() {
 ///
 /// Any client certificate is accepted here as long as the client holds its key: trust is judged per request, against
 /// certificate authorities that change while connections last.
-pub fn server_config(certificate: Arc<ServingCertificate>) -> Arc<ServerConfig> {
-    let provider = provider();
+pub fn server_config(certificate: Arc<dyn ResolvesServerCert>) -> Arc<ServerConfig> {
+    server_config_with(certificate, &Options::default())
+}
+
+/// As [`server_config`], with what operators say about versions and cipher suites.
+pub fn server_config_with(certificate: Arc<dyn ResolvesServerCert>, options: &Options) -> Arc<ServerConfig> {
+    let (provider, versions) = options.apply(&provider());
     let clients = any_client::AnyClient::new(&provider);
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .expect("aws-lc-rs has cipher suites for both versions")
+        .with_protocol_versions(versions)
+        .expect("there are cipher suites for every version that is left")
         .with_client_cert_verifier(Arc::new(clients))
         .with_cert_resolver(certificate);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

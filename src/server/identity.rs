@@ -20,9 +20,10 @@ use crate::cluster;
 use crate::cluster::webhook::Backoff;
 use crate::config::{Apiserver, Authentication, Authorization, Cluster};
 use crate::groups::tenancy;
+use crate::telemetry::metrics::Metrics;
 
 /// How often the files of certificate authorities are looked at.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_secs(5);
 
 pub(super) struct Identity {
     pub(super) authenticator: Arc<dyn Authenticator>,
@@ -34,16 +35,23 @@ impl Identity {
     pub(super) async fn establish(
         config: &Apiserver,
         roles: Option<Arc<StoredRoles>>,
+        metrics: &Arc<Metrics>,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
         Ok(Self {
-            authenticator: authenticator(&config.authentication, stop).await?,
+            authenticator: authenticator(&config.authentication, metrics, stop).await?,
             authorizer: authorizer(&config.authorization, roles).await?,
         })
     }
 }
 
-async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Result<Arc<dyn Authenticator>, Error> {
+async fn authenticator(
+    config: &Authentication,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<Arc<dyn Authenticator>, Error> {
+    let metrics = metrics.clone();
+    let remaining = Box::new(move |left| metrics.client_certificate(left));
     let header = &config.request_header;
     let flags = TrustFlags {
         client_ca_file: config.client_ca_file.clone(),
@@ -58,7 +66,7 @@ async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Res
     follow(trust.clone().follow_files(REFRESH), stop);
     let client = client("--authentication-kubeconfig", &config.cluster).await?;
     let Some(client) = client else {
-        return Ok(Arc::new(DelegatingAuthenticator::new(trust, None)));
+        return Ok(Arc::new(DelegatingAuthenticator::new(trust, None).observing(remaining)));
     };
     if !config.skip_lookup {
         match trust.look_up_config_map(&client).await {
@@ -73,7 +81,9 @@ async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Res
         backoff: Backoff::default(),
     };
     let tokens = TokenAuthenticator::new(Arc::new(ClusterTokenReviewer::new(client)), options);
-    Ok(Arc::new(DelegatingAuthenticator::new(trust, Some(tokens))))
+    Ok(Arc::new(
+        DelegatingAuthenticator::new(trust, Some(tokens)).observing(remaining),
+    ))
 }
 
 async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> Result<Arc<dyn Authorizer>, Error> {

@@ -119,9 +119,11 @@ impl Etcd {
             match storage.current_revision().await {
                 Err(Error::Unavailable(_)) if Instant::now() < deadline => sleep(CONNECT_AGAIN).await,
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(storage),
+                Ok(_) => break,
             }
         }
+        storage.members.follow_files(config);
+        Ok(storage)
     }
 
     fn compare(&self, op: &Op) -> Option<Compare> {

@@ -14,8 +14,8 @@ use std::{fmt::Display, time::Duration};
 
 use http::StatusCode;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    PullingGauge, Registry, TextEncoder, core::Collector,
 };
 
 pub use flow::FlowMetrics;
@@ -36,6 +36,23 @@ const REQUEST: [&str; 8] = [
 const LATENCY: [f64; 23] = [
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0,
     45.0, 60.0,
+];
+/// From half an hour to a year (k8s.io/apiserver pkg/authentication/request/x509/x509.go).
+const REMAINING: [f64; 14] = [
+    0.0,
+    1_800.0,
+    3_600.0,
+    7_200.0,
+    21_600.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    345_600.0,
+    604_800.0,
+    2_592_000.0,
+    7_776_000.0,
+    15_552_000.0,
+    31_104_000.0,
 ];
 const REVIEW: [f64; 8] = [0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0];
 
@@ -93,6 +110,7 @@ pub struct Metrics {
     delegated_authentication: IntCounterVec,
     delegated_authorization: IntCounterVec,
     storage_objects: IntGaugeVec,
+    client_certificates: Histogram,
     tls_handshake_errors: IntCounter,
     connections: IntGauge,
     watchcache_revision: IntGauge,
@@ -190,6 +208,13 @@ impl Metrics {
                 &["code"],
             ),
             storage_objects: it.gauges("apiserver_storage_objects", "Objects stored.", &["resource"]),
+            client_certificates: it.made(Histogram::with_opts(
+                HistogramOpts::new(
+                    "apiserver_client_certificate_expiration_seconds",
+                    "How long the client certificate of a request is still valid.",
+                )
+                .buckets(REMAINING.to_vec()),
+            )),
             tls_handshake_errors: it.counter("apiserver_tls_handshake_errors_total", "TLS handshakes that failed."),
             connections: it.gauge("bulward_connections", "Connections that are open."),
             watchcache_revision: it.gauge("bulward_watchcache_revision", "The newest revision in the watch cache."),
@@ -313,6 +338,26 @@ impl Metrics {
         self.storage_objects
             .with_label_values(&[&resource.to_string()])
             .set(signed(count as u64));
+    }
+
+    /// A caller was told by a client certificate that is valid for so many seconds.
+    pub fn client_certificate(&self, left: f64) {
+        self.client_certificates.observe(left);
+    }
+
+    /// From now on tells until when (seconds since 1970) the serving certificate is valid. Once a server.
+    pub fn serving_certificate(&self, not_after: impl Fn() -> i64 + Send + Sync + 'static) {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^52")]
+        let value = move || not_after() as f64;
+        let gauge = PullingGauge::new(
+            "bulward_serving_certificate_expiration_timestamp_seconds",
+            "Until when the serving certificate is valid, in seconds since 1970.",
+            Box::new(value),
+        );
+        (Registrar {
+            registry: &self.registry,
+        })
+        .keep(gauge.expect("the name is well-formed"));
     }
 
     /// A handshake failed.

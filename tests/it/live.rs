@@ -9,6 +9,7 @@ mod kubectl;
 mod lifecycle;
 mod migrate;
 mod registration;
+mod rotation;
 mod survival;
 mod verbs;
 mod watching;

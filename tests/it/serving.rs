@@ -5,7 +5,9 @@ mod draining;
 mod handshake;
 mod limits;
 mod process;
+mod refused;
 mod rotation;
+mod under_load;
 
 use std::{
     future::pending,
@@ -124,25 +126,39 @@ impl Probe {
 
 impl Server {
     async fn start(limits: Limits) -> Self {
+        let probe = Arc::new(Probe {
+            go: Notify::new(),
+            waiting: watch::channel(0).0,
+            events: Mutex::default(),
+        });
+        Self::serving(Arc::clone(&probe) as Arc<dyn Handler>, probe, limits).await
+    }
+
+    /// With a handler that is not the probe.
+    async fn with(handler: Arc<dyn Handler>, limits: Limits) -> Self {
+        let probe = Arc::new(Probe {
+            go: Notify::new(),
+            waiting: watch::channel(0).0,
+            events: Mutex::default(),
+        });
+        Self::serving(handler, probe, limits).await
+    }
+
+    async fn serving(handler: Arc<dyn Handler>, probe: Arc<Probe>, limits: Limits) -> Self {
         static TLS: Once = Once::new();
         TLS.call_once(tls::install_provider);
         let folder = tempfile::tempdir().unwrap();
         let files = self_signed_serving(folder.path(), &["localhost".to_owned()]).unwrap();
         let certificate = ServingCertificate::load(&files.certificate, &files.key).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let probe = Arc::new(Probe {
-            go: Notify::new(),
-            waiting: watch::channel(0).0,
-            events: Mutex::default(),
-        });
         let shutdown = CancellationToken::new();
         Self {
             addr: listener.local_addr().unwrap(),
             authority_pem: std::fs::read_to_string(&files.authority).unwrap(),
             served: tokio::spawn(listener::serve(
                 listener,
-                tls::server_config(Arc::clone(&certificate)),
-                Arc::clone(&probe) as Arc<dyn Handler>,
+                tls::server_config(certificate.clone()),
+                handler,
                 limits,
                 shutdown.clone(),
             )),

@@ -1,6 +1,10 @@
 //! A set of certificate authorities that client certificates are verified against.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rustls::{
     RootCertStore,
@@ -13,6 +17,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::TrustError;
 use super::verified::{Verified, Window};
 use crate::authn::Rejection;
+use crate::certs::{self, Usage};
 
 /// Certificate authorities; cheap to clone.
 #[derive(Clone, Default)]
@@ -83,6 +88,10 @@ impl CaPool {
         if self.verified.holds(&key, now) {
             return Ok(());
         }
+        // Says better than the verifier what is wrong and what to do; it also knows more reasons.
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        certs::examine(leaf, Usage::Client, &[], time)
+            .map_err(|fault| Rejection::Certificate(format!("{}: {fault}", certs::whose(leaf))))?;
         let mut failure = None;
         for authority in &self.authorities {
             if !authority.window.contains(now) {
@@ -104,7 +113,7 @@ impl CaPool {
             || "no authority to verify it with".to_owned(),
             |error| error.to_string(),
         );
-        Err(Rejection::Certificate(reason))
+        Err(Rejection::Certificate(format!("{}: {reason}", certs::whose(leaf))))
     }
 
     fn push(&mut self, authority: Arc<Authority>) {

@@ -62,14 +62,14 @@ fn time_and_purpose_are_checked() {
                 years: (2020, 2021),
                 ..Leaf::named("alice")
             },
-            "expired",
+            "it ended at",
         ),
         (
             Leaf {
                 years: (2080, 2090),
                 ..Leaf::named("alice")
             },
-            "not valid yet",
+            "not valid before",
         ),
         (
             Leaf {

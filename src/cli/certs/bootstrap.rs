@@ -2,28 +2,29 @@
 //! APIServices that trust it. It may run at any time, any number of times, and beside itself.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use k8s_openapi::{ByteString, kube_aggregator::pkg::apis::apiregistration::v1::APIService};
-use kube::{
-    Api, Client,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use kube::Client;
+use tokio::time::Instant;
 
-use super::names::{AUTHORITY, Installation};
-use super::secrets::{ATTEMPTS, Kept, Secrets};
+use super::authorities::{Authorities, Lifetimes};
+use super::bundles;
+use super::names::{AUTHORITY, Installation, KEEPER};
+use super::secrets::{Kept, Secrets, Signing};
+use crate::certs::{AUTHORITY_LIFETIME, LEAF_LIFETIME, RENEW_BEFORE};
+use crate::cli::controller_manager::identity;
 use crate::cli::{Failure, signals};
-use crate::cluster::{self, webhook::told};
-use crate::config::parse_duration;
+use crate::cluster;
+use crate::config::{Error, parse_duration};
+use crate::controllers::election::{Candidate, Election};
 use crate::groups;
 use crate::http::shutdown::Shutdown;
 use crate::rest::resource::Registry;
 
-/// Who wrote the fields, in `managedFields`.
-const MANAGER: &str = "bulward-certs";
 /// The pause after a failure; each further one is twice as long, up to the interval.
 const AGAIN: Duration = Duration::from_secs(1);
+/// By default the next authority is made when the one that signs has so long left.
+const AUTHORITY_RENEW_BEFORE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The flags.
 #[derive(Debug, clap::Args)]
@@ -40,129 +41,283 @@ pub(super) struct Args {
     /// etcd is not ours: make no certificates for it
     #[arg(long)]
     external_etcd: bool,
-    /// Go on: look again and again, and make anew what ends within thirty days
+    /// Go on: look again and again, and make anew what ends soon. Of several that do so, one acts: who holds the lease
+    /// bulward-certs
     #[arg(long)]
     keep: bool,
     /// With --keep: how often to look
     #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = parse_duration)]
     interval: Duration,
+    /// With --keep: how long everybody has to trust a new authority before it signs, and an old one after it signed:
+    /// Secrets take a while to arrive in pods
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    settle: Duration,
+    /// How long certificates last; 8760h without it
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    lifetime: Option<Duration>,
+    /// How long before its end a certificate is made anew; 720h without it
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    renew_before: Option<Duration>,
+    /// How long an authority lasts; 87600h without it
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    authority_lifetime: Option<Duration>,
+    /// How long before its end an authority begins to be replaced; 8760h without it
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    authority_renew_before: Option<Duration>,
+    /// ValidatingWebhookConfigurations whose webhooks at our Service are to trust the authority as well
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    validating_webhook: Vec<String>,
+    /// MutatingWebhookConfigurations whose webhooks at our Service are to trust the authority as well
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    mutating_webhook: Vec<String>,
 }
+
+/// What is kept, and where.
+struct Keeper<'a> {
+    client: Client,
+    installation: Installation<'a>,
+    registry: Registry,
+    secrets: Secrets,
+    lifetimes: Lifetimes,
+    arguments: &'a Args,
+}
+
+/// How a round ended.
+enum Round {
+    /// Everything is as these authorities want it.
+    Done(Authorities, Kept),
+    /// Something is under way.
+    Waiting(String),
+}
+
+/// Since when everything has been as certain authorities want it. Only in memory: whoever starts anew waits once more.
+#[derive(Default)]
+struct Settling(Option<(Authorities, Instant)>);
 
 /// Makes what is missing; with `--keep`, until a signal comes.
 pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
+    let lifetimes = arguments.lifetimes()?;
     let client = cluster::client("--kubeconfig", arguments.kubeconfig.as_deref())
         .await
         .map_err(|error| Failure::Runtime(error.to_string()))?;
-    let installation = Installation {
-        namespace: &arguments.namespace,
-        service: &arguments.service,
-        own_etcd: !arguments.external_etcd,
+    let keeper = Keeper {
+        secrets: Secrets::new(client.clone(), &arguments.namespace, lifetimes),
+        client,
+        installation: Installation {
+            namespace: &arguments.namespace,
+            service: &arguments.service,
+            own_etcd: !arguments.external_etcd,
+        },
+        registry: groups::registry(&groups::Options::default()),
+        lifetimes,
+        arguments: &arguments,
     };
-    let registry = groups::registry(&groups::Options::default());
     if !arguments.keep {
-        return bootstrap(&client, &installation, &registry)
-            .await
-            .map_err(Failure::Runtime);
+        return match keeper.round().await.map_err(Failure::Runtime)? {
+            Round::Done(..) => Ok(()),
+            Round::Waiting(why) => {
+                tracing::info!(%why, "complete, but for this");
+                Ok(())
+            }
+        };
     }
     let shutdown = Shutdown::new();
     signals::follow(shutdown.clone(), Duration::ZERO)?;
-    let mut again = AGAIN;
+    let stop = shutdown.draining();
+    let mut candidate = Candidate::new(keeper.client.clone(), election(&arguments.namespace));
     loop {
-        let round = bootstrap(&client, &installation, &registry);
-        let result = tokio::select! {
-            result = round => result,
-            () = shutdown.draining().cancelled() => return Ok(()),
-        };
-        let pause = match result {
-            Ok(()) => {
-                again = AGAIN;
-                arguments.interval
-            }
-            Err(why) => {
-                tracing::warn!(%why, "certificates are not complete, trying again");
-                let pause = again.min(arguments.interval);
-                again = again.saturating_mul(2);
-                pause
-            }
-        };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = shutdown.draining().cancelled() => return Ok(()),
+            () = candidate.acquire() => {}
+            () = stop.cancelled() => return Ok(()),
         }
-    }
-}
-
-/// One round. What stands later is tried although something before it failed: etcd can start while there is no APIService.
-async fn bootstrap(client: &Client, installation: &Installation<'_>, registry: &Registry) -> Result<(), String> {
-    let secrets = Secrets::new(client.clone(), installation.namespace);
-    let authority = secrets.authority(AUTHORITY).await?;
-    let (mut failures, mut trusted) = (Vec::new(), None);
-    for (name, leaf) in installation.leaves() {
-        match secrets.leaf(&name, &leaf, &authority).await {
-            Ok((kept, ca)) => {
-                if kept == Kept::Made {
-                    tracing::info!(secret = name, "certificate made");
-                }
-                if name == installation.serving() {
-                    trusted = ca;
-                }
-            }
-            Err(why) => failures.push(why),
-        }
-    }
-    if let Some(ca) = trusted {
-        for group in &registry.groups {
-            for version in group.versions() {
-                let name = format!("{version}.{}", group.name);
-                if let Err(why) = trust(client, installation, &name, &ca).await {
-                    failures.push(format!("apiservice {name}: {why}"));
-                }
-            }
-        }
-    }
-    match failures.is_empty() {
-        true => Ok(()),
-        false => Err(failures.join("; ")),
-    }
-}
-
-/// Has kube-apiserver believe the authority of the serving certificate when it calls us.
-async fn trust(client: &Client, installation: &Installation<'_>, name: &str, ca: &str) -> Result<(), String> {
-    let api: Api<APIService> = Api::all(client.clone());
-    for _ in 0..ATTEMPTS {
-        let found = api.get(name).await.map_err(|error| told(&error))?;
-        let service = found.spec.as_ref().and_then(|spec| spec.service.as_ref());
-        let leads_to_us = service.is_some_and(|service| {
-            service.name.as_deref() == Some(installation.service)
-                && service.namespace.as_deref() == Some(installation.namespace)
-        });
-        if !leads_to_us {
-            return Err(format!(
-                "does not lead to service {} in {}: left alone",
-                installation.service, installation.namespace
-            ));
-        }
-        let now = found.spec.as_ref().and_then(|spec| spec.ca_bundle.as_ref());
-        if now.is_some_and(|bundle| bundle.0 == ca.as_bytes()) {
-            return Ok(());
-        }
-        let patch = json!({
-            "metadata": {"resourceVersion": found.metadata.resource_version},
-            "spec": {"caBundle": ByteString(ca.as_bytes().to_vec())},
-        });
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        match api.patch(name, &params, &Patch::Merge(patch)).await {
-            Ok(_) => {
-                tracing::info!(apiservice = name, "authority told");
+        tracing::info!("this replica keeps the certificates");
+        tokio::select! {
+            lost = candidate.keep() => tracing::warn!(error = %lost, "another replica may keep the certificates now"),
+            () = keeper.rounds() => {}
+            () = stop.cancelled() => {
+                candidate.release().await;
                 return Ok(());
             }
-            // Another replica was faster, or kube-apiserver wrote the status.
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(told(&error)),
         }
     }
-    Err(format!("changed {ATTEMPTS} times meanwhile"))
+}
+
+fn election(namespace: &str) -> Election {
+    Election {
+        identity: identity(),
+        namespace: namespace.to_owned(),
+        name: KEEPER.to_owned(),
+        lease_duration: Duration::from_secs(15),
+        renew_deadline: Duration::from_secs(10),
+        retry_period: Duration::from_secs(2),
+    }
+}
+
+impl Args {
+    fn lifetimes(&self) -> Result<Lifetimes, Error> {
+        let lifetimes = Lifetimes {
+            leaf: self.lifetime.unwrap_or(LEAF_LIFETIME),
+            renew_before: self.renew_before.unwrap_or(RENEW_BEFORE),
+            authority: self.authority_lifetime.unwrap_or(AUTHORITY_LIFETIME),
+            authority_renew_before: self.authority_renew_before.unwrap_or(AUTHORITY_RENEW_BEFORE),
+        };
+        let refused = |flag, why: &str| {
+            Err(Error {
+                flag,
+                why: why.to_owned(),
+            })
+        };
+        if lifetimes.renew_before >= lifetimes.leaf {
+            return refused("renew-before", "must be shorter than --lifetime, or nothing lasts");
+        }
+        if lifetimes.authority_renew_before >= lifetimes.authority {
+            return refused("authority-renew-before", "must be shorter than --authority-lifetime");
+        }
+        if lifetimes.authority_renew_before <= lifetimes.renew_before.saturating_add(self.settle) {
+            let why =
+                "must be longer than --renew-before and --settle together, or certificates outlive their authority";
+            return refused("authority-renew-before", why);
+        }
+        Ok(lifetimes)
+    }
+}
+
+impl Keeper<'_> {
+    /// One round after the other, for ever.
+    async fn rounds(&self) {
+        let interval = self.arguments.interval;
+        let mut again = AGAIN;
+        let mut settling = Settling::default();
+        loop {
+            let pause = match self.round().await {
+                Ok(Round::Done(authorities, Kept::Foreign)) => {
+                    self.warn_of_end(&authorities);
+                    again = AGAIN;
+                    interval
+                }
+                Ok(Round::Done(authorities, _)) => {
+                    again = AGAIN;
+                    let left = settling.left(&authorities, self.arguments.settle);
+                    match self.step(&authorities, left.is_zero()).await {
+                        Ok(true) => Duration::ZERO,
+                        Ok(false) if left.is_zero() => interval,
+                        Ok(false) => interval.min(left),
+                        Err(why) => {
+                            tracing::warn!(%why, "the authority could not be followed by another, trying again");
+                            AGAIN
+                        }
+                    }
+                }
+                Ok(Round::Waiting(why)) => {
+                    tracing::info!(%why, "waiting");
+                    settling = Settling::default();
+                    AGAIN
+                }
+                Err(why) => {
+                    tracing::warn!(%why, "certificates are not complete, trying again");
+                    settling = Settling::default();
+                    let pause = again.min(interval);
+                    again = again.saturating_mul(2);
+                    pause
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One round. What stands later is tried although something before it failed: etcd can start while there is no APIService.
+    async fn round(&self) -> Result<Round, String> {
+        let (mut authorities, mut kept) = self.secrets.authorities(AUTHORITY).await?;
+        // One that has ended helps nobody: this does not wait until all else is well.
+        if kept != Kept::Foreign && authorities.not_after()? <= SystemTime::now() {
+            self.step(&authorities, false).await?;
+            (authorities, kept) = self.secrets.authorities(AUTHORITY).await?;
+        }
+        let signing = Signing {
+            authority: authorities.signer(&self.secrets.place(AUTHORITY))?,
+            bundle: authorities.bundle(),
+            not_after: authorities.not_after()?,
+        };
+        let (mut failures, mut trusted) = (Vec::new(), None);
+        for (name, leaf) in self.installation.leaves() {
+            match self.secrets.leaf(&name, &leaf, &signing).await {
+                Ok((kept, ca)) => {
+                    if kept == Kept::Made {
+                        tracing::info!(secret = name, "certificate kept");
+                    }
+                    if name == self.installation.serving() {
+                        trusted = ca;
+                    }
+                }
+                Err(why) => failures.push(why),
+            }
+        }
+        if let Some(ca) = trusted {
+            failures.extend(self.tell(&ca).await);
+        }
+        let mut waiting = None;
+        if self.installation.own_etcd {
+            let first = authorities.next.is_none() && authorities.retired.is_empty();
+            let fingerprint = authorities.fingerprint();
+            match bundles::etcd(&self.client, self.installation.namespace, &fingerprint, first).await {
+                Ok(wait) => waiting = wait,
+                Err(why) => failures.push(why),
+            }
+        }
+        match (failures.is_empty(), waiting) {
+            (false, _) => Err(failures.join("; ")),
+            (true, Some(why)) => Ok(Round::Waiting(why)),
+            (true, None) => Ok(Round::Done(authorities, kept)),
+        }
+    }
+
+    /// Tells everybody who calls us; what could not be told.
+    async fn tell(&self, ca: &str) -> Vec<String> {
+        let (client, installation) = (&self.client, &self.installation);
+        let mut told = Vec::new();
+        for group in &self.registry.groups {
+            for version in group.versions() {
+                let name = format!("{version}.{}", group.name);
+                told.push(bundles::api_service(client, installation, &name, ca).await);
+            }
+        }
+        for name in &self.arguments.validating_webhook {
+            told.push(bundles::validating(client, installation, name, ca).await);
+        }
+        for name in &self.arguments.mutating_webhook {
+            told.push(bundles::mutating(client, installation, name, ca).await);
+        }
+        told.into_iter().filter_map(Result::err).collect()
+    }
+
+    /// Has another authority follow if it is time. Whether that is so.
+    async fn step(&self, authorities: &Authorities, settled: bool) -> Result<bool, String> {
+        let step = authorities.step(AUTHORITY, settled, &self.lifetimes, SystemTime::now())?;
+        let Some((others, step)) = step else { return Ok(false) };
+        if self.secrets.follow(AUTHORITY, authorities, &others).await? {
+            tracing::info!(secret = AUTHORITY, "{}", step.text());
+        }
+        Ok(true)
+    }
+
+    fn warn_of_end(&self, authorities: &Authorities) {
+        let ends = authorities.not_after();
+        if ends.is_ok_and(|ends| ends < SystemTime::now() + self.lifetimes.renew_before) {
+            let place = self.secrets.place(AUTHORITY);
+            tracing::warn!("{place} is not ours to replace, and its authority ends soon: put another one there");
+        }
+    }
+}
+
+impl Settling {
+    /// How much of the time is left for which everything has to have been as it is.
+    fn left(&mut self, authorities: &Authorities, settle: Duration) -> Duration {
+        match &self.0 {
+            Some((settled, since)) if settled == authorities => settle.saturating_sub(since.elapsed()),
+            _ => {
+                self.0 = Some((authorities.clone(), Instant::now()));
+                settle
+            }
+        }
+    }
 }

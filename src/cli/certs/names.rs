@@ -8,6 +8,8 @@ pub(in crate::cli) const ETCD_MEMBERS: usize = 3;
 pub(in crate::cli) const ETCD: &str = "bulward-etcd";
 /// The Secret with the authority and its key.
 pub(in crate::cli) const AUTHORITY: &str = "bulward-ca";
+/// The Deployment, the account and the lease of who keeps all of them.
+pub(in crate::cli) const KEEPER: &str = "bulward-certs";
 /// The Secret with the certificate of etcd's members.
 pub(in crate::cli) const ETCD_TLS: &str = "bulward-etcd-tls";
 
@@ -23,6 +25,11 @@ pub(in crate::cli) struct Installation<'a> {
 }
 
 impl Installation<'_> {
+    /// Whether this is its Service.
+    pub(in crate::cli) fn is(&self, namespace: &str, service: &str) -> bool {
+        (namespace, service) == (self.namespace, self.service)
+    }
+
     /// The Secret with the API server's certificate.
     pub(in crate::cli) fn serving(&self) -> String {
         format!("{}-tls", self.service)

@@ -2,7 +2,7 @@
 //! them: a Secret is created if it is absent, or replaced if it is still what was looked at.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::time::SystemTime;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
@@ -10,6 +10,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
+use super::authorities::{Authorities, Lifetimes};
 use crate::certs::{Authority, Leaf, Pair, reusable};
 use crate::cluster::webhook::told;
 
@@ -21,6 +22,7 @@ const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const AUTHORITY: &str = "ca.crt";
 const AUTHORITY_KEY: &str = "ca.key";
+const NEXT_KEY: &str = "next.key";
 
 /// How often a lost race is run again.
 pub(super) const ATTEMPTS: usize = 10;
@@ -29,6 +31,7 @@ pub(super) const ATTEMPTS: usize = 10;
 pub(super) struct Secrets {
     api: Api<Secret>,
     namespace: String,
+    lifetimes: Lifetimes,
 }
 
 /// What to write: a Secret's type, and its data.
@@ -45,55 +48,83 @@ pub(super) enum Kept {
     Foreign,
 }
 
+/// What leaves are signed with.
+pub(super) struct Signing {
+    /// Who signs.
+    pub(super) authority: Authority,
+    /// Who is to be trusted, PEM.
+    pub(super) bundle: String,
+    /// Until when the authority is valid.
+    pub(super) not_after: SystemTime,
+}
+
 impl Secrets {
-    pub(super) fn new(client: kube::Client, namespace: &str) -> Self {
+    pub(super) fn new(client: kube::Client, namespace: &str, lifetimes: Lifetimes) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
+            lifetimes,
         }
     }
 
-    /// The authority that the Secret holds, made if there is none.
-    pub(super) async fn authority(&self, name: &str) -> Result<Authority, String> {
-        let decide = |found: Option<&Secret>| match found {
-            Some(_) => Ok(None),
-            None => {
-                let authority = Authority::new(name).map_err(|error| error.to_string())?;
-                let Pair {
-                    certificate_pem,
-                    key_pem,
-                } = authority.pair();
-                let data = [(AUTHORITY, certificate_pem), (AUTHORITY_KEY, key_pem)];
-                Ok(Some(("Opaque", data.to_vec())))
-            }
-        };
-        let (secret, _) = self.keep(name, decide).await?;
-        let place = |key: &str| PathBuf::from(format!("secret {}/{name}: {key}", self.namespace));
-        let text = |key| text(&secret, key).ok_or_else(|| format!("{}: missing", place(key).display()));
-        let pair = Pair {
-            certificate_pem: text(AUTHORITY)?,
-            key_pem: text(AUTHORITY_KEY)?,
-        };
-        Authority::from_pem(&pair, &place(AUTHORITY), &place(AUTHORITY_KEY)).map_err(|error| error.to_string())
+    /// What a Secret is called in errors.
+    pub(super) fn place(&self, name: &str) -> String {
+        format!("secret {}/{name}", self.namespace)
     }
 
-    /// Keeps a certificate with its authority in a Secret, and answers whether it had to be made, and the authority that the
+    /// The authorities that the Secret holds, made if there are none.
+    pub(super) async fn authorities(&self, name: &str) -> Result<(Authorities, Kept), String> {
+        let decide = |found: Option<&Secret>| match found {
+            Some(_) => Ok(None),
+            None => Ok(Some(written(&Authorities::new(name, &self.lifetimes)?))),
+        };
+        let (secret, kept) = self.keep(name, decide).await?;
+        let authorities = read(&secret).map_err(|why| format!("{}: {why}", self.place(name)))?;
+        Ok((authorities, kept))
+    }
+
+    /// Puts other authorities in the place of these, unless somebody else was faster. Whether it did.
+    pub(super) async fn follow(&self, name: &str, these: &Authorities, others: &Authorities) -> Result<bool, String> {
+        let same = |found: Option<&Secret>| found.is_some_and(|secret| read(secret).is_ok_and(|now| now == *these));
+        let decide = |found: Option<&Secret>| Ok(same(found).then(|| written(others)));
+        Ok(self.keep(name, decide).await?.1 == Kept::Made)
+    }
+
+    /// Keeps a certificate with its authorities in a Secret, and answers whether it had to be made, and the authorities that the
     /// Secret names; one that is not ours may name none.
     pub(super) async fn leaf(
         &self,
         name: &str,
         leaf: &Leaf,
-        authority: &Authority,
+        signing: &Signing,
     ) -> Result<(Kept, Option<String>), String> {
+        let now = SystemTime::now();
+        let leaf = leaf.clone().until((now + self.lifetimes.leaf).min(signing.not_after));
+        // An authority at its end can sign nothing that lasts longer.
+        let until = (now + self.lifetimes.renew_before).min(leaf.not_after);
         let decide = |found: Option<&Secret>| {
-            match found.map(|secret| is_good(secret, leaf, authority)) {
-                Some(Ok(())) => return Ok(None),
-                Some(Err(why)) => tracing::info!(secret = name, %why, "certificate made anew"),
-                None => {}
-            }
-            let pair = authority.issue(leaf).map_err(|error| error.to_string())?;
+            let pair = match found.map(pair) {
+                Some(Ok(pair)) => match reusable(&pair, &signing.authority, &leaf, until) {
+                    Ok(()) => Some(pair),
+                    Err(why) => {
+                        tracing::info!(secret = name, %why, "certificate made anew");
+                        None
+                    }
+                },
+                Some(Err(why)) => {
+                    tracing::info!(secret = name, %why, "certificate made anew");
+                    None
+                }
+                None => None,
+            };
+            let told = found.and_then(|secret| text(secret, AUTHORITY));
+            let pair = match pair {
+                Some(_) if told.as_ref() == Some(&signing.bundle) => return Ok(None),
+                Some(pair) => pair,
+                None => signing.authority.issue(&leaf).map_err(|error| error.to_string())?,
+            };
             let data = vec![
-                (AUTHORITY, authority.certificate_pem().to_owned()),
+                (AUTHORITY, signing.bundle.clone()),
                 (CERTIFICATE, pair.certificate_pem),
                 (KEY, pair.key_pem),
             ];
@@ -109,14 +140,14 @@ impl Secrets {
         name: &str,
         decide: impl Fn(Option<&Secret>) -> Result<Option<Wanted>, String>,
     ) -> Result<(Secret, Kept), String> {
-        let failed = |error: kube::Error| format!("secret {}/{name}: {}", self.namespace, told(&error));
+        let failed = |error: kube::Error| format!("{}: {}", self.place(name), told(&error));
         for _ in 0..ATTEMPTS {
             let found = self.api.get_opt(name).await.map_err(failed)?;
             if let Some(secret) = found.as_ref().filter(|secret| !is_ours(secret)) {
                 return Ok((secret.clone(), Kept::Foreign));
             }
             let Some((kind, data)) = decide(found.as_ref())? else {
-                let found = found.ok_or_else(|| format!("secret {name}: nothing was decided"))?;
+                let found = found.ok_or_else(|| format!("{}: it is gone, trying again", self.place(name)))?;
                 return Ok((found, Kept::Found));
             };
             let params = PostParams::default();
@@ -134,23 +165,32 @@ impl Secrets {
                 Err(error) => return Err(failed(error)),
             }
         }
-        Err(format!(
-            "secret {}/{name}: changed {ATTEMPTS} times meanwhile",
-            self.namespace
-        ))
+        Err(format!("{}: changed {ATTEMPTS} times meanwhile", self.place(name)))
     }
 }
 
-fn is_good(secret: &Secret, leaf: &Leaf, authority: &Authority) -> Result<(), String> {
+fn read(secret: &Secret) -> Result<Authorities, String> {
+    let missing = |key: &str| format!("{key} is missing: put it there, or delete the Secret");
+    let certificates = text(secret, AUTHORITY).ok_or_else(|| missing(AUTHORITY))?;
+    let key = text(secret, AUTHORITY_KEY).ok_or_else(|| missing(AUTHORITY_KEY))?;
+    Authorities::parse(&certificates, &key, text(secret, NEXT_KEY).as_deref())
+}
+
+fn written(authorities: &Authorities) -> Wanted {
+    let mut data = vec![
+        (AUTHORITY, authorities.bundle()),
+        (AUTHORITY_KEY, authorities.current.key_pem.clone()),
+    ];
+    data.extend(authorities.next.iter().map(|next| (NEXT_KEY, next.key_pem.clone())));
+    ("Opaque", data)
+}
+
+fn pair(secret: &Secret) -> Result<Pair, String> {
     let missing = |key: &str| format!("{key} is missing");
-    let pair = Pair {
+    Ok(Pair {
         certificate_pem: text(secret, CERTIFICATE).ok_or_else(|| missing(CERTIFICATE))?,
         key_pem: text(secret, KEY).ok_or_else(|| missing(KEY))?,
-    };
-    if text(secret, AUTHORITY).as_deref() != Some(authority.certificate_pem()) {
-        return Err("the authority is another one".to_owned());
-    }
-    reusable(&pair, authority, leaf)
+    })
 }
 
 fn is_ours(secret: &Secret) -> bool {

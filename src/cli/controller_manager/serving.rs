@@ -47,11 +47,13 @@ struct Answers {
 }
 
 impl CertificateArgs {
-    /// The certificate that the flags name, or one of our own.
-    pub(super) fn load(self, address: IpAddr) -> Result<Arc<ServingCertificate>, Failure> {
+    /// The certificate that the flags name, or one of our own, followed from now on.
+    pub(super) fn load(self, address: IpAddr, shutdown: &Shutdown) -> Result<Arc<ServingCertificate>, Failure> {
         let names = self_signed_names(address, Vec::new());
         let source = apiserver::certificate(self.tls_cert_file, self.tls_private_key_file, self.cert_dir, names)?;
-        server::certificate(&source).map_err(|error| Failure::Runtime(error.to_string()))
+        let certificate = server::certificate(&source, &[]).map_err(|error| Failure::Runtime(error.to_string()))?;
+        server::follow_certificate(&source, &certificate, CERTIFICATE_REFRESH, shutdown.draining());
+        Ok(certificate)
     }
 }
 
@@ -65,7 +67,6 @@ pub(super) fn start(
     let health = Health::new().with_shutdown(shutdown);
     let answers = Arc::new(Answers { health, metrics });
     let stop = shutdown.draining().clone();
-    tokio::spawn(certificate.clone().follow(CERTIFICATE_REFRESH, stop.clone()));
     let tls = tls::server_config(certificate);
     let limits = Limits {
         max_connections: 100,

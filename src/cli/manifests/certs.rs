@@ -1,16 +1,16 @@
-//! Who keeps the certificates: a Deployment of one, under an account that may do nothing else.
+//! Who keeps the certificates: a Deployment of two, of which one acts, under an account that may do nothing else.
 
 use super::Options;
-use super::pods::{CONTAINER_SECURITY, POD_SECURITY};
+use super::pods::{CONTAINER_SECURITY, POD_SECURITY, spread};
 use super::rbac::binding;
-use crate::cli::certs::names::{AUTHORITY, Installation};
+use crate::cli::certs::names::{AUTHORITY, ETCD, Installation, KEEPER};
 use crate::rest::resource::Registry;
 
-const ACCOUNT: &str = "bulward-certs";
+const ACCOUNT: &str = KEEPER;
 const ROLE: &str = "bulward:certs";
 
-/// Account, roles, bindings and Deployment. One replica is enough: nobody waits for it but at the first start, and two at once
-/// are in nobody's way.
+/// Account, roles, bindings and Deployment. Nobody waits for it but at the first start; the second replica is there so that
+/// what ends soon is made anew whatever becomes of a node.
 pub(super) fn certs(registry: &Registry, options: &Options, installation: &Installation<'_>) -> String {
     let Options {
         namespace,
@@ -33,6 +33,18 @@ pub(super) fn certs(registry: &Registry, options: &Options, installation: &Insta
         })
         .collect();
     let services = services.join(", ");
+    let etcd = match installation.own_etcd {
+        true => format!(
+            "# Its members read the authorities when they start.
+- apiGroups: [apps]
+  resources: [statefulsets]
+  resourceNames: [{ETCD}]
+  verbs: [get, patch]
+"
+        ),
+        false => String::new(),
+    };
+    let spread = spread(ACCOUNT);
     let external = match installation.own_etcd {
         true => "",
         false => "        - --external-etcd\n",
@@ -58,7 +70,14 @@ rules:
   resources: [secrets]
   resourceNames: [{secrets}]
   verbs: [get, update]
----
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{KEEPER}]
+  verbs: [get, update]
+{etcd}---
 "
     );
     let account = format!("- kind: ServiceAccount\n  name: {ACCOUNT}\n  namespace: {namespace}\n");
@@ -97,7 +116,7 @@ metadata:
   labels:
     app.kubernetes.io/name: {ACCOUNT}
 spec:
-  replicas: 1
+  replicas: 2
   selector:
     matchLabels:
       app.kubernetes.io/name: {ACCOUNT}
@@ -107,7 +126,7 @@ spec:
         app.kubernetes.io/name: {ACCOUNT}
     spec:
       serviceAccountName: {ACCOUNT}
-{POD_SECURITY}      containers:
+{POD_SECURITY}{spread}      containers:
       - name: certs
         image: {image}
         args:

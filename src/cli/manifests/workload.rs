@@ -48,6 +48,7 @@ pub(super) fn apiserver(options: &Options, installation: &Installation<'_>, etcd
     } = options;
     let (serving, etcd) = (installation.serving(), installation.etcd_client());
     let spread = spread(service);
+    let host = format!("{service}.{namespace}.svc");
     let probes = [
         probe(
             "startupProbe",
@@ -96,6 +97,7 @@ spec:
         - --secure-port={PORT}
         - --tls-cert-file=/etc/bulward/tls/tls.crt
         - --tls-private-key-file=/etc/bulward/tls/tls.key
+        - --cert-names={host}
         - --etcd-servers={etcd_servers}
         - --etcd-cafile=/etc/bulward/etcd/ca.crt
         - --etcd-certfile=/etc/bulward/etcd/tls.crt

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -17,15 +17,24 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, provider};
+use crate::certs::{self, Summary, Usage};
 
 /// A certificate with its key, from a pair of files that may change: mounted Secrets do, without notice.
 #[derive(Debug)]
 pub struct ServingCertificate {
     certificate_path: PathBuf,
     key_path: PathBuf,
-    current: ArcSwap<CertifiedKey>,
+    /// What the certificate must stand for.
+    names: Vec<String>,
+    current: ArcSwap<Current>,
     /// The contents last looked at, good or bad, so that a bad pair is complained about once.
     seen: Mutex<[u8; 32]>,
+}
+
+#[derive(Debug)]
+struct Current {
+    key: Arc<CertifiedKey>,
+    summary: Summary,
 }
 
 struct Contents {
@@ -37,14 +46,27 @@ impl ServingCertificate {
     /// Reads a pair of PEM files, the certificate followed by its intermediates.
     ///
     /// # Errors
-    /// When a file cannot be read or parsed, or the two do not belong together.
+    /// When a file cannot be read or parsed, the two do not belong together, or clients would refuse the certificate.
     pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Arc<Self>, Error> {
+        Self::load_for(certificate, key, Vec::new())
+    }
+
+    /// As [`ServingCertificate::load`], of a certificate that must stand for all of `names`.
+    ///
+    /// # Errors
+    /// As well when it does not.
+    pub fn load_for(
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+        names: Vec<String>,
+    ) -> Result<Arc<Self>, Error> {
         let (certificate_path, key_path) = (certificate.into(), key.into());
         let contents = Contents::read(&certificate_path, &key_path)?;
-        let current = contents.parse(&certificate_path, &key_path)?;
+        let current = contents.parse(&certificate_path, &key_path, &names)?;
         Ok(Arc::new(Self {
             certificate_path,
             key_path,
+            names,
             current: ArcSwap::from_pointee(current),
             seen: Mutex::new(contents.hash()),
         }))
@@ -61,13 +83,14 @@ impl ServingCertificate {
         if std::mem::replace(&mut *self.seen.lock(), hash) == hash {
             return Ok(false);
         }
-        let fresh = contents.parse(&self.certificate_path, &self.key_path)?;
+        let fresh = contents.parse(&self.certificate_path, &self.key_path, &self.names)?;
         self.current.store(Arc::new(fresh));
         Ok(true)
     }
 
     /// Reloads every `interval` until `shutdown`.
     pub async fn follow(self: Arc<Self>, interval: Duration, shutdown: CancellationToken) {
+        let mut unreadable = false;
         while shutdown
             .run_until_cancelled(tokio::time::sleep(interval))
             .await
@@ -76,8 +99,14 @@ impl ServingCertificate {
             let this = Arc::clone(&self);
             let path = self.certificate_path.display();
             match tokio::task::spawn_blocking(move || this.reload()).await {
-                Ok(Ok(true)) => tracing::info!(%path, "serving certificate replaced"),
-                Ok(Ok(false)) => {}
+                Ok(Ok(true)) => {
+                    let until = self.not_after();
+                    tracing::info!(%path, until, "serving certificate replaced");
+                    unreadable = false;
+                }
+                Ok(Ok(false)) => unreadable = false,
+                // Files that are not there have no contents by which to tell that it was said already.
+                Ok(Err(Error::Read { .. })) if std::mem::replace(&mut unreadable, true) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "serving certificate not replaced, the old one stays in use"),
                 Err(error) => tracing::error!(%error, "serving certificate not looked at"),
             }
@@ -86,13 +115,29 @@ impl ServingCertificate {
 
     /// The chain in use, leaf first.
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.current.load().cert.clone()
+        self.current.load().key.cert.clone()
+    }
+
+    /// Until when the certificate in use is valid, in seconds since 1970.
+    pub fn not_after(&self) -> i64 {
+        self.current.load().summary.not_after
+    }
+
+    /// Whether the certificate in use stands for this name.
+    pub(super) fn is_for(&self, name: &str) -> bool {
+        let current = self.current.load();
+        current.summary.names.iter().any(|own| certs::name_covers(own, name))
+    }
+
+    /// The pair in use.
+    pub(super) fn certified(&self) -> Arc<CertifiedKey> {
+        self.current.load().key.clone()
     }
 }
 
 impl ResolvesServerCert for ServingCertificate {
     fn resolve(&self, _client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.certified())
     }
 }
 
@@ -120,7 +165,7 @@ impl Contents {
         hasher.finalize().into()
     }
 
-    fn parse(&self, certificate_path: &Path, key_path: &Path) -> Result<CertifiedKey, Error> {
+    fn parse(&self, certificate_path: &Path, key_path: &Path, names: &[String]) -> Result<Current, Error> {
         let (certificate, key) = (certificate_path.display().to_string(), key_path.display().to_string());
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
             .collect::<Result<_, _>>()
@@ -128,10 +173,11 @@ impl Contents {
                 file: certificate.clone(),
                 why: error.to_string(),
             })?;
-        if chain.is_empty() {
+        let Some(leaf) = chain.first() else {
             let why = String::new();
             return Err(Error::NoCertificate { file: certificate, why });
-        }
+        };
+        let summary = certs::examine(leaf, Usage::Server, names, SystemTime::now());
         let private = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| Error::NoKey {
             file: key.clone(),
             why: match error {
@@ -139,6 +185,15 @@ impl Contents {
                 other => other.to_string(),
             },
         })?;
-        CertifiedKey::from_der(chain, private, &provider()).map_err(|why| Error::Pair { certificate, key, why })
+        // Of a weak key rustls says less.
+        let summary = summary.map_err(|why| Error::Refused {
+            file: certificate.clone(),
+            why,
+        })?;
+        let pair = CertifiedKey::from_der(chain, private, &provider());
+        Ok(Current {
+            key: Arc::new(pair.map_err(|why| Error::Pair { certificate, key, why })?),
+            summary,
+        })
     }
 }

@@ -3,14 +3,18 @@
 //! Every member has a client of its own: the requests go to one member until it fails, then to the next. etcd-client's
 //! own balancing picks at random, dead members included.
 
+mod files;
+
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use etcd_client::{Certificate, Client, ConnectOptions, Identity, KvClient, TlsOptions, WatchClient};
+use arc_swap::ArcSwap;
+use etcd_client::{Client, ConnectOptions, KvClient, WatchClient};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout;
 
+use self::files::Files;
 use super::Config;
 use super::answer::{self, Failure};
 use crate::storage::Error;
@@ -41,10 +45,20 @@ pub(super) enum Retry {
 }
 
 pub(super) struct Members {
-    members: Vec<Member>,
-    options: ConnectOptions,
+    endpoints: Vec<String>,
+    /// Without certificates.
+    plain: ConnectOptions,
+    /// The certificates at the start, if there are any.
+    started_with: Option<Files>,
+    /// Replaced as a whole when other certificates are to be shown or believed.
+    current: ArcSwap<Set>,
     /// Counts the failures: its remainder is the member to ask.
     turn: watch::Sender<usize>,
+}
+
+struct Set {
+    members: Vec<Member>,
+    options: ConnectOptions,
 }
 
 struct Member {
@@ -99,20 +113,22 @@ impl Members {
                 ));
             }
         }
+        let plain = options.clone();
+        let mut started_with = None;
         if secure > 0 {
-            options = options.with_tls(tls(config).await?);
+            let files = Files::read(config).await?;
+            options = options.with_tls(files.options());
+            started_with = Some(files);
         } else if config.ca_file.is_some() || config.cert_file.is_some() || config.key_file.is_some() {
             return Err(Error::Failed(
                 "certificate files for etcd are configured, but its endpoints are http://".to_owned(),
             ));
         }
-        let member = |endpoint: &String| Member {
-            endpoint: endpoint.clone(),
-            client: OnceCell::new(),
-        };
         Ok(Self {
-            members: config.endpoints.iter().map(member).collect(),
-            options,
+            endpoints: config.endpoints.clone(),
+            plain,
+            started_with,
+            current: ArcSwap::from_pointee(Set::new(&config.endpoints, options)),
             turn: watch::Sender::new(0),
         })
     }
@@ -135,13 +151,15 @@ impl Members {
         let asked = self.turn();
         let answer = timeout(REQUEST_TIMEOUT, async {
             // A lone member is asked twice: its connection may have been broken for long without anyone noticing.
-            let attempts = self.members.len().max(2);
+            let attempts = self.endpoints.len().max(2);
             let mut attempt = 1;
             loop {
                 let turn = self.turn();
-                let member = &self.members[turn % self.members.len()];
+                let set = self.current.load_full();
+                let member = &set.members[turn % set.members.len()];
                 let last = attempt >= attempts;
-                let answer = self.attempt(member, turn, retry == Retry::Promptly && !last, &mut request);
+                let give_up = retry == Retry::Promptly && !last;
+                let answer = self.attempt((member, &set.options), turn, give_up, &mut request);
                 let failure = match answer.await {
                     Ok(answer) => return Ok((answer, turn)),
                     Err(failure) => failure,
@@ -167,13 +185,19 @@ impl Members {
 
     /// Asks one member. When it is silent, others need not find that out again: it is the next one's turn. Whether this
     /// request goes on waiting depends on `give_up`.
-    async fn attempt<T, F, A>(&self, member: &Member, turn: usize, give_up: bool, request: &mut F) -> Result<T, Failure>
+    async fn attempt<T, F, A>(
+        &self,
+        (member, options): (&Member, &ConnectOptions),
+        turn: usize,
+        give_up: bool,
+        request: &mut F,
+    ) -> Result<T, Failure>
     where
         F: FnMut(Client) -> A,
         A: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let mut answer = pin!(member.request(&self.options, request));
-        if self.members.len() > 1 {
+        let mut answer = pin!(member.request(options, request));
+        if self.endpoints.len() > 1 {
             if let Ok(answer) = timeout(SILENCE, answer.as_mut()).await {
                 return answer;
             }
@@ -212,17 +236,29 @@ impl Members {
     }
 
     pub(super) fn endpoint(&self, turn: usize) -> &str {
-        &self.members[turn % self.members.len()].endpoint
+        &self.endpoints[turn % self.endpoints.len()]
     }
 
     /// The error for a request that got no answer in time.
     pub(super) fn late(&self) -> Error {
-        let endpoints: Vec<&str> = self.members.iter().map(|member| member.endpoint.as_str()).collect();
         let seconds = REQUEST_TIMEOUT.as_secs();
         Error::Unavailable(format!(
             "no answer from etcd at {} within {seconds} s",
-            endpoints.join(", ")
+            self.endpoints.join(", ")
         ))
+    }
+}
+
+impl Set {
+    fn new(endpoints: &[String], options: ConnectOptions) -> Self {
+        let member = |endpoint: &String| Member {
+            endpoint: endpoint.clone(),
+            client: OnceCell::new(),
+        };
+        Self {
+            members: endpoints.iter().map(member).collect(),
+            options,
+        }
     }
 }
 
@@ -243,28 +279,4 @@ impl Member {
             Err(error) => Err(answer::failure(&self.endpoint, &error)),
         }
     }
-}
-
-async fn tls(config: &Config) -> Result<TlsOptions, Error> {
-    let Some(ca_file) = &config.ca_file else {
-        return Err(Error::Failed(
-            "an https:// endpoint of etcd needs the file of its authority".to_owned(),
-        ));
-    };
-    let tls = TlsOptions::new().ca_certificate(Certificate::from_pem(read(ca_file).await?));
-    match (&config.cert_file, &config.key_file) {
-        (Some(cert_file), Some(key_file)) => {
-            let (cert, key) = (read(cert_file).await?, read(key_file).await?);
-            Ok(tls.identity(Identity::from_pem(cert, key)))
-        }
-        (None, None) => Ok(tls),
-        _ => Err(Error::Failed(
-            "a client certificate for etcd needs both its file and its key's file".to_owned(),
-        )),
-    }
-}
-
-async fn read(path: &std::path::Path) -> Result<Vec<u8>, Error> {
-    let failed = |error| Error::Failed(format!("cannot read {} for etcd: {error}", path.display()));
-    tokio::fs::read(path).await.map_err(failed)
 }

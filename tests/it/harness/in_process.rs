@@ -122,6 +122,7 @@ impl InProcess {
                 limits: settings.connections,
                 shutdown_delay: Duration::ZERO,
             },
+            tls: bulward::config::Tls::default(),
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
             encryption: None,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
@@ -79,6 +79,7 @@ impl Drop for Kubelet {
 impl Node {
     async fn run(&self) {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         loop {
             // An error is the API server's being busy; what is true will be seen at the next look.
@@ -89,6 +90,11 @@ impl Node {
                     .filter_map(|pod| pod.metadata.name.as_deref())
                     .collect();
                 running.retain(|name, _| names.contains(&name.as_str()));
+                if let Ok(list) = secrets.list(&ListParams::default()).await {
+                    for pod in running.values_mut() {
+                        pod.refresh(&list.items);
+                    }
+                }
                 for pod in &list.items {
                     self.look_after(&pods, pod, &mut running).await;
                 }
@@ -100,7 +106,9 @@ impl Node {
     async fn look_after(&self, pods: &Api<Pod>, pod: &Pod, running: &mut BTreeMap<String, Running>) {
         let name = pod.metadata.name.clone().unwrap_or_default();
         if pod.metadata.deletion_timestamp.is_some() {
-            running.remove(&name);
+            if let Some(pod) = running.remove(&name) {
+                pod.end().await;
+            }
             let now = DeleteParams::default().grace_period(0);
             // Refused only when it is gone.
             let _ = pods.delete(&name, &now).await;

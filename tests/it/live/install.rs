@@ -10,14 +10,15 @@ use bulward::certs;
 use serde_json::{Value, json};
 
 use super::migrate::{account, accounts, migrate, printed};
+use super::rotation;
 use super::{SOON, object, organization};
 use crate::harness::kubelet::Kubelet;
 use crate::harness::pki::encode;
 use crate::harness::{ControlPlane, eventually};
 
-const NAMESPACE: &str = "bulward-system";
+pub(super) const NAMESPACE: &str = "bulward-system";
 /// Our APIServices.
-const SERVICES: [&str; 3] = [
+pub(super) const SERVICES: [&str; 3] = [
     "v1alpha1.apiserver.bulward.io",
     "v1alpha1.bulward.io",
     "v1alpha1.storage.bulward.io",
@@ -54,7 +55,7 @@ async fn route(plane: &ControlPlane, kubelet: &Kubelet) {
     }
 }
 
-async fn secrets(plane: &ControlPlane) -> Value {
+pub(super) async fn secrets(plane: &ControlPlane) -> Value {
     let admin = plane.kubectl("admin");
     let list = object(&admin, &["secrets", "-n", NAMESPACE]).await;
     let data = |secret: &Value| {
@@ -196,6 +197,8 @@ async fn one_manifest_installs_all_of_it() {
         let now = secrets(&plane).await["bulward-apiserver-etcd"]["tls.crt"].clone();
         assert_eq!(now == encode(&old.certificate_pem), kept, "with {days} days left");
     }
+
+    rotation::rotate(&plane).await;
 
     // Several that find nothing agree on one authority; a pod that starts later gets what they made.
     admin.run(["delete", "secrets", "--all", "-n", NAMESPACE]).await.ok();

@@ -1,6 +1,7 @@
 //! A pod that runs.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,14 +16,25 @@ use super::Node;
 use crate::harness::pki;
 use crate::harness::process::{Log, Process};
 
+/// How long a container has to end when it is told to.
+const GRACE: Duration = Duration::from_secs(20);
 /// Where a service account's token is mounted.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A pod's containers as processes.
 pub(super) struct Running {
     containers: Vec<Started>,
+    mounted: Vec<Mounted>,
     /// What its status says, if it says anything.
     pub(super) reported: Option<bool>,
+}
+
+/// A Secret in a folder: replaced as a whole, as a node does it, by a link that leads to another folder.
+struct Mounted {
+    secret: String,
+    folder: PathBuf,
+    /// The resourceVersion that is there.
+    version: Option<String>,
 }
 
 struct Started {
@@ -47,6 +59,29 @@ impl Running {
         }
     }
 
+    /// Has the mounted Secrets be what they are by now.
+    pub(super) fn refresh(&mut self, secrets: &[Secret]) {
+        for mounted in &mut self.mounted {
+            let same = |secret: &&Secret| secret.metadata.name.as_ref() == Some(&mounted.secret);
+            if let Some(secret) = secrets.iter().find(same) {
+                mounted.write(secret);
+            }
+        }
+    }
+
+    /// SIGTERM, and a while to end.
+    pub(super) async fn end(self) {
+        for container in &self.containers {
+            if container.process.ended().is_none() {
+                container.process.signal("TERM");
+            }
+        }
+        for container in self.containers {
+            // Whoever does not end is killed when it is dropped.
+            let _ = container.process.wait(GRACE).await;
+        }
+    }
+
     /// Whether every container runs and answers its probe.
     pub(super) async fn is_ready(&self) -> bool {
         for container in &self.containers {
@@ -68,6 +103,36 @@ impl Running {
     }
 }
 
+impl Mounted {
+    fn new(secret: &str, folder: &Path) -> Mounted {
+        Mounted {
+            secret: secret.to_owned(),
+            folder: folder.to_owned(),
+            version: None,
+        }
+    }
+
+    fn write(&mut self, secret: &Secret) {
+        if self.version == secret.metadata.resource_version {
+            return;
+        }
+        let name = format!("..{}", uuid::Uuid::new_v4());
+        let whole = self.folder.join(&name);
+        std::fs::create_dir_all(&whole).expect("a folder of a Secret");
+        for (file, bytes) in secret.data.iter().flatten() {
+            std::fs::write(whole.join(file), &bytes.0).expect("a file of a Secret");
+            let link = self.folder.join(file);
+            if !link.is_symlink() {
+                symlink(Path::new("..data").join(file), link).expect("a link to a file of a Secret");
+            }
+        }
+        let fresh = self.folder.join("..data_tmp");
+        symlink(&name, &fresh).expect("a link to a folder of a Secret");
+        std::fs::rename(fresh, self.folder.join("..data")).expect("a link to the folder of a Secret");
+        self.version.clone_from(&secret.metadata.resource_version);
+    }
+}
+
 impl Started {
     fn start(&self) -> Process {
         let mut command = Command::new(&self.command[0]);
@@ -83,7 +148,7 @@ impl Node {
         let name = pod.metadata.name.clone().unwrap_or_default();
         let spec = pod.spec.clone().unwrap_or_default();
         let folder = self.folder.path().join(&name);
-        let Some(volumes) = self.volumes(pod, &spec, &folder).await? else {
+        let Some((volumes, mounted)) = self.volumes(pod, &spec, &folder).await? else {
             return Ok(None);
         };
         let containers = spec
@@ -92,6 +157,7 @@ impl Node {
             .map(|container| self.container(&name, container, &volumes, &folder));
         Ok(Some(Running {
             containers: containers.collect(),
+            mounted,
             reported: None,
         }))
     }
@@ -102,9 +168,9 @@ impl Node {
         pod: &Pod,
         spec: &PodSpec,
         folder: &Path,
-    ) -> Result<Option<BTreeMap<String, PathBuf>>, kube::Error> {
+    ) -> Result<Option<(BTreeMap<String, PathBuf>, Vec<Mounted>)>, kube::Error> {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut volumes = BTreeMap::new();
+        let (mut volumes, mut mounts) = (BTreeMap::new(), Vec::new());
         for volume in spec.volumes.iter().flatten() {
             let path = folder.join(&volume.name);
             std::fs::create_dir_all(&path).expect("a folder of a volume");
@@ -113,16 +179,16 @@ impl Node {
                 let Some(secret) = secrets.get_opt(&name).await? else {
                     return Ok(None);
                 };
-                for (file, bytes) in secret.data.into_iter().flatten() {
-                    std::fs::write(path.join(file), bytes.0).expect("a file of a Secret");
-                }
+                let mut mounted = Mounted::new(&name, &path);
+                mounted.write(&secret);
+                mounts.push(mounted);
             } else if volume.projected.is_some() {
                 let token = self.token(pod, spec).await?;
                 pki::token_kubeconfig(&path.join("kubeconfig"), &self.server, &self.authority, Some(&token));
             }
             volumes.insert(volume.name.clone(), path);
         }
-        Ok(Some(volumes))
+        Ok(Some((volumes, mounts)))
     }
 
     /// A token of the pod's account, good while the pod is there.
