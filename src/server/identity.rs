@@ -7,6 +7,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::measured::Measured;
 use super::roles::StoredRoles;
 use crate::authn::Authenticator;
 use crate::authn::delegating::DelegatingAuthenticator;
@@ -20,6 +21,7 @@ use crate::cluster;
 use crate::cluster::webhook::Backoff;
 use crate::config::{Apiserver, Authentication, Authorization, Cluster};
 use crate::groups::tenancy;
+use crate::telemetry::metrics::Metrics;
 
 /// How often the files of certificate authorities are looked at.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -34,16 +36,21 @@ impl Identity {
     pub(super) async fn establish(
         config: &Apiserver,
         roles: Option<Arc<StoredRoles>>,
+        metrics: &Arc<Metrics>,
         stop: &CancellationToken,
     ) -> Result<Self, Error> {
         Ok(Self {
-            authenticator: authenticator(&config.authentication, stop).await?,
-            authorizer: authorizer(&config.authorization, roles).await?,
+            authenticator: authenticator(&config.authentication, metrics, stop).await?,
+            authorizer: authorizer(&config.authorization, roles, metrics).await?,
         })
     }
 }
 
-async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Result<Arc<dyn Authenticator>, Error> {
+async fn authenticator(
+    config: &Authentication,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Result<Arc<dyn Authenticator>, Error> {
     let header = &config.request_header;
     let flags = TrustFlags {
         client_ca_file: config.client_ca_file.clone(),
@@ -72,11 +79,21 @@ async fn authenticator(config: &Authentication, stop: &CancellationToken) -> Res
         ttl: config.token_cache_ttl,
         backoff: Backoff::default(),
     };
-    let tokens = TokenAuthenticator::new(Arc::new(ClusterTokenReviewer::new(client)), options);
+    let reviewer = Measured {
+        reviewer: ClusterTokenReviewer::new(client),
+        metrics: metrics.clone(),
+    };
+    let metrics = metrics.clone();
+    let tokens = TokenAuthenticator::new(Arc::new(reviewer), options)
+        .observed(move |known, elapsed| metrics.token_lookup(known, elapsed));
     Ok(Arc::new(DelegatingAuthenticator::new(trust, Some(tokens))))
 }
 
-async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> Result<Arc<dyn Authorizer>, Error> {
+async fn authorizer(
+    config: &Authorization,
+    roles: Option<Arc<StoredRoles>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Authorizer>, Error> {
     match config {
         Authorization::StoredRoles => {
             let mut all: Vec<Arc<dyn Authorizer>> = vec![Arc::new(Masters), Arc::new(AlwaysAllowPaths::default())];
@@ -102,7 +119,11 @@ async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> 
                 deny_ttl: *deny_ttl,
                 backoff: Backoff::default(),
             };
-            let reviews = SubjectAccessReviewAuthorizer::new(Arc::new(ClusterAccessReviewer::new(client)), options);
+            let reviewer = Measured {
+                reviewer: ClusterAccessReviewer::new(client),
+                metrics: metrics.clone(),
+            };
+            let reviews = SubjectAccessReviewAuthorizer::new(Arc::new(reviewer), options);
             Ok(Arc::new(Union::delegating(paths, reviews)))
         }
     }
