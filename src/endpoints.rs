@@ -27,6 +27,7 @@ use crate::rest::caller::{Caller, Target};
 use crate::rest::resource::Resource;
 use crate::rest::store::update::Part;
 use crate::rest::store::{Store, Written};
+use crate::telemetry::metrics::Metrics;
 use crate::visibility::KindId;
 use crate::watchcache::Snapshot;
 use crate::wire::negotiate::Representation;
@@ -59,6 +60,8 @@ pub struct Call<'a> {
     pub pretty: bool,
     /// What else the sender may do.
     pub permission: &'a Permission,
+    /// What is counted.
+    pub metrics: &'a Metrics,
 }
 
 impl Call<'_> {

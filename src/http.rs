@@ -2,6 +2,8 @@
 
 pub mod body;
 pub mod compress;
+pub mod counting;
+mod draining;
 pub mod health;
 mod labels;
 pub mod limits;

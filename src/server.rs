@@ -1,24 +1,25 @@
 //! Wiring: a checked configuration and an open listener become a server.
 
 mod certificates;
+mod health;
 mod identity;
+mod measured;
 mod roles;
 pub(crate) mod storage;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::certificates::{certificate, follow as follow_certificate};
+use self::measured::MeasuredStorage;
 use self::roles::StoredRoles;
 use crate::certs;
 use crate::config::{self, Authorization};
 use crate::endpoints::Router;
 use crate::endpoints::discovery::{Documents, Surroundings};
 use crate::groups;
-use crate::http::health::{Endpoint, Health};
 use crate::http::limits;
 use crate::http::listener;
 use crate::http::pipeline::Pipeline;
@@ -29,9 +30,6 @@ use crate::rest::store::{self, Store};
 use crate::storage::Storage;
 use crate::telemetry::metrics::Metrics;
 use crate::watchcache::{Cache, reflector};
-
-/// How long etcd may take to answer a health check.
-const STORAGE_CHECK: Duration = Duration::from_secs(2);
 
 /// Why a server could not start or go on; one line.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +83,8 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let _stop_background = stop.clone().drop_guard();
     let serving = certificates::establish(&config, &stop)?;
+    let metrics = Arc::new(Metrics::new());
+    let storage: Arc<dyn Storage> = MeasuredStorage::new(storage, &registry, metrics.clone());
     let specs = store::specs(&registry).map_err(Error::Resources)?;
     let cache = Cache::new(specs, storage.clone(), config.history);
     let mut store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
@@ -94,16 +94,17 @@ pub async fn serve(
         store = store.with_admission(stored.clone());
         roles = Some(stored);
     }
-    let metrics = Arc::new(Metrics::new());
     let identity = identity::Identity::establish(&config, roles, &metrics, &stop).await?;
 
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));
 
-    let health = health(&cache, &storage).with_shutdown(&shutdown);
     let everybody = serving.everybody;
     metrics.serving_certificate(move || everybody.not_after());
+    let health = health::checks(&cache, &storage)
+        .with_shutdown(&shutdown)
+        .with_metrics(metrics.clone());
     let mut paths = health.paths();
-    paths.push("/metrics".to_owned());
+    paths.extend(["/metrics", "/metrics/slis"].map(str::to_owned));
     let documents = Documents::new(
         &registry,
         &Surroundings {
@@ -138,22 +139,4 @@ pub async fn serve(
         );
     }
     Ok(())
-}
-
-fn health(cache: &Arc<Cache>, storage: &Arc<dyn Storage>) -> Health {
-    let asked = storage.clone();
-    let cache = cache.clone();
-    Health::new()
-        .with("etcd", &Endpoint::ALL, move || {
-            let storage = asked.clone();
-            async move {
-                let answer = tokio::time::timeout(STORAGE_CHECK, storage.current_revision()).await;
-                let answer = answer.map_err(|_| "no answer in time".to_owned())?;
-                answer.map(|_| ()).map_err(|error| error.to_string())
-            }
-        })
-        .with("watch-cache", &[Endpoint::Readyz], move || {
-            let ready = cache.is_ready();
-            async move { ready.then_some(()).ok_or_else(|| "not loaded yet".to_owned()) }
-        })
 }

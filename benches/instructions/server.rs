@@ -103,6 +103,7 @@ impl Server {
             peer: Arc::new(Peer {
                 remote_addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
                 certificates: [shown.expect("our own certificate")].into(),
+                expires: None,
                 drain: CancellationToken::new(),
                 afterwards: Afterwards::default(),
             }),

@@ -26,11 +26,7 @@ pub struct DelegatingAuthenticator {
     trust: Arc<TrustBundle>,
     tokens: Option<TokenAuthenticator>,
     complaints: Complaints,
-    remaining: Remaining,
 }
-
-/// Is told how many seconds the client certificate of a caller is still valid.
-pub type Remaining = Box<dyn Fn(f64) + Send + Sync>;
 
 impl DelegatingAuthenticator {
     /// Without `tokens`, no token is valid.
@@ -39,14 +35,7 @@ impl DelegatingAuthenticator {
             trust,
             tokens,
             complaints: Complaints::default(),
-            remaining: Box::new(|_| {}),
         }
-    }
-
-    /// Tells `remaining` of every caller with a client certificate.
-    #[must_use]
-    pub fn observing(self, remaining: Remaining) -> Self {
-        Self { remaining, ..self }
     }
 
     /// Stricter than Go's in one point: a credential that nothing here can judge (a certificate without any authority
@@ -69,9 +58,6 @@ impl DelegatingAuthenticator {
             return Ok(user);
         }
         if let Some(user) = attempt(x509::authenticate(&trust.client_ca, chain, now)) {
-            if let Some(left) = chain.first().and_then(|leaf| x509::remaining(leaf, now)) {
-                (self.remaining)(left);
-            }
             return Ok(user);
         }
         if let Some(tokens) = &self.tokens

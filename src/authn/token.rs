@@ -10,6 +10,7 @@ use http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use moka::{Expiry, future::Cache, policy::EvictionPolicy};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::Rejection;
 use crate::{
@@ -71,7 +72,11 @@ pub struct TokenAuthenticator {
     options: TokenOptions,
     cache: Cache<Key, Verdict>,
     secret: [u8; 32],
+    observer: Option<Observer>,
 }
+
+/// Learns of each token that was looked up whether it was known, and how long that took.
+type Observer = Box<dyn Fn(bool, Duration) + Send + Sync>;
 
 /// Stands for a token in the cache. Keyed with a secret of this process, so that memory that leaks tells no tokens and
 /// callers cannot choose colliding ones.
@@ -148,7 +153,15 @@ impl TokenAuthenticator {
             options,
             cache,
             secret: rand::random(),
+            observer: None,
         }
+    }
+
+    /// Tells `observer` of each token that is looked up whether it was known, and how long that took.
+    #[must_use]
+    pub fn observed(mut self, observer: impl Fn(bool, Duration) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
     }
 
     /// The caller that the headers' bearer token belongs to; none when there is no token.
@@ -158,12 +171,22 @@ impl TokenAuthenticator {
             Bearer::Malformed => return Err(Rejection::Token("not UTF-8".to_owned())),
             Bearer::Token(token) => token,
         };
-        let verdict = if self.options.ttl.is_zero() {
-            self.ask(&token).await.map_err(Arc::new)
+        let began = Instant::now();
+        let (known, verdict) = if self.options.ttl.is_zero() {
+            (false, self.ask(&token).await.map_err(Arc::new))
         } else {
             // Waiters share one question; when the one who asks goes away, the next asks.
-            self.cache.try_get_with(self.key(&token), self.ask(&token)).await
+            let entry = self
+                .cache
+                .entry(self.key(&token))
+                .or_try_insert_with(self.ask(&token))
+                .await;
+            let known = entry.as_ref().is_ok_and(|entry| !entry.is_fresh());
+            (known, entry.map(moka::Entry::into_value))
         };
+        if let Some(observer) = &self.observer {
+            observer(known, began.elapsed());
+        }
         match verdict {
             Ok(verdict) => verdict.map(|user| Some(UserInfo::clone(&user))),
             Err(error) => Err(Rejection::Review(error.to_string())),

@@ -34,13 +34,6 @@ pub fn authenticate(
     user(leaf)
 }
 
-/// How many seconds a certificate is still valid; `None` for one that cannot be read.
-pub fn remaining(leaf: &CertificateDer<'_>, now: UnixTime) -> Option<f64> {
-    let until = parse(leaf).ok()?.validity().not_after.timestamp();
-    let now = i64::try_from(now.as_secs()).ok()?;
-    i32::try_from(until.saturating_sub(now)).ok().map(f64::from)
-}
-
 /// The last common name of a certificate's subject, as Go reads it; empty when there is none.
 pub fn common_name(certificate: &CertificateDer<'_>) -> Result<String, Rejection> {
     let parsed = parse(certificate)?;

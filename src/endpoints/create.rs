@@ -13,7 +13,7 @@ use crate::wire::status::Status;
 /// Stores a new object.
 pub async fn create(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
     let media = input::media_type(call, headers)?;
-    let bytes = input::read(upload).await?;
+    let bytes = input::read_counted(call, "create", upload).await?;
     let options = CreateOptions::decode(call.query)?;
     let wanted = input::object(call, media, &bytes, options.field_validation)?;
     input::same_namespace(call, &wanted.object)?;

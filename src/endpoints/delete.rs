@@ -37,7 +37,11 @@ pub async fn delete(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
 
 /// The options of a deletion: from the body if there is one, else from the query.
 pub async fn options(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<DeleteOptions, Status> {
-    let bytes = input::read(upload).await?;
+    let verb = match call.name {
+        "" => "delete_collection",
+        _ => "delete",
+    };
+    let bytes = input::read_counted(call, verb, upload).await?;
     if bytes.is_empty() {
         return DeleteOptions::from_query(call.query);
     }

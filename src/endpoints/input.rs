@@ -58,6 +58,17 @@ pub async fn read(upload: &Upload) -> Result<Bytes, Status> {
     Ok(kept.freeze())
 }
 
+/// As [`read`], and counts the bytes; `verb` as the metric names it.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_counted(call: &Call<'_>, verb: &str, upload: &Upload) -> Result<Bytes, Status> {
+    let bytes = read(upload).await?;
+    let (group, resource) = (&call.resource.group_version.group, &call.resource.stored.plural);
+    call.metrics.request_body(group, resource, verb, bytes.len());
+    Ok(bytes)
+}
+
 /// The body as the JSON of some options, which may come in protobuf as well.
 pub fn options(headers: &HeaderMap, bytes: &[u8]) -> Result<Value, Status> {
     let media = MediaType::of(content_type(headers), true)?;

@@ -37,7 +37,7 @@ pub async fn patch(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Res
     let conventions = call.resource.stored.conventions;
     let kind = PatchType::of(content_type, call.resource.has_protobuf())
         .map_err(|refusal| conventions.unsupported_patch(refusal))?;
-    let bytes = input::read(upload).await?;
+    let bytes = input::read_counted(call, "patch", upload).await?;
     if kind == PatchType::Apply {
         return apply::apply(call, &bytes).await;
     }

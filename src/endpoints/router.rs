@@ -11,6 +11,7 @@ use super::discovery::{Conditions, Documents, Question};
 use super::{Call, create, delete, delete_collection, get, list, patch, review, update, watch};
 use crate::http::body::{self, Body};
 use crate::http::compress;
+use crate::http::counting::Unrouted;
 use crate::http::health::Health;
 use crate::http::pipeline::{Authorized, Route};
 use crate::http::request_info::RequestInfo;
@@ -20,7 +21,7 @@ use crate::rest::caller::Caller;
 use crate::rest::resource::{Access, Registry, Resource};
 use crate::rest::store::Store;
 use crate::rest::store::update::Part;
-use crate::telemetry::metrics::{self, Metrics};
+use crate::telemetry::metrics::{self, KindTotals, Metrics};
 use crate::wire::negotiate;
 use crate::wire::quote::go_quote;
 use crate::wire::status::Status;
@@ -59,7 +60,13 @@ impl Route for Router {
         let gzip = negotiate::accepts_gzip(header(&request.headers, ACCEPT_ENCODING));
         if request.info.is_resource {
             let result = self.resource(request).await;
-            let response = result.unwrap_or_else(|status| respond::status(&status, errors));
+            let response = result.unwrap_or_else(|status| {
+                let mut response = respond::status(&status, errors);
+                if status.is_unrouted() {
+                    response.extensions_mut().insert(Unrouted);
+                }
+                response
+            });
             return if gzip {
                 compress::gzip(response, compress::OBJECTS).await
             } else {
@@ -98,6 +105,10 @@ impl Router {
             let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
             return respond::bytes(StatusCode::OK, text, self.metrics.render());
         }
+        if path == "/metrics/slis" && readable {
+            let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
+            return respond::bytes(StatusCode::OK, text, self.metrics.render_slis());
+        }
         let question = Question {
             path,
             query: &request.raw_query,
@@ -134,9 +145,21 @@ impl Router {
             .filter(|resource| resource.access == Access::Unfiltered)
         {
             if let Some(kind) = self.store.kind_id(&resource.stored.plural) {
-                let resource = resource.group_resource();
-                self.metrics.storage_objects(&resource, snapshot.count(kind));
-                self.metrics.object_bytes(&resource, snapshot.bytes(kind));
+                let (group, plural) = (&resource.group_version.group, &resource.stored.plural);
+                let bytes = snapshot.bytes(kind);
+                self.metrics.objects(group, plural, snapshot.count(kind), bytes);
+                self.metrics.object_bytes(&resource.group_resource(), bytes);
+                let seen = self.store.seen(kind);
+                let totals = KindTotals {
+                    lists: seen.lists.get(),
+                    fetched: seen.fetched.get(),
+                    returned: seen.returned.get(),
+                    hidden: seen.hidden.get(),
+                    gained: seen.gained.get(),
+                    lost: seen.lost.get(),
+                    received: self.store.cache().received(kind),
+                };
+                self.metrics.kind_totals(group, plural, &totals);
             }
         }
         let size = snapshot.index().size();
@@ -144,7 +167,10 @@ impl Router {
             .visibility_index(size.subjects, size.postings, size.bytes());
         let log = snapshot.log();
         self.metrics.watchcache(snapshot.revision, log.floor(), log.weight());
-        self.metrics.watchers(self.store.cache().watchers());
+        let cache = self.store.cache();
+        self.metrics.watchers(cache.watchers());
+        let lag = cache.known_revision().saturating_sub(snapshot.revision);
+        self.metrics.cache_progress(cache.loads(), lag);
     }
 
     /// Whether the path is below a group that is served here.
@@ -214,6 +240,13 @@ impl Router {
         let Some(deprecation) = &resource.deprecation else {
             return result;
         };
+        let removed = removed_release(deprecation);
+        self.metrics
+            .deprecated(&info.group, &info.version, &info.resource, &info.subresource, removed);
+        request.notes.annotate("k8s.io/deprecated", "true");
+        if !removed.is_empty() {
+            request.notes.annotate("k8s.io/removed-release", removed);
+        }
         let routed = resource.stored.conventions.routes_patches() && request.method == Method::PATCH;
         if routed && result.as_ref().is_err_and(|status| status.code == 415) {
             return result;
@@ -261,6 +294,7 @@ impl Router {
             representation: &representation,
             pretty: representation.pretty.unwrap_or(request.pretty),
             permission: &request.permission,
+            metrics: &self.metrics,
         };
         match (request.method.clone(), info.verb.as_str(), info.named_by_path) {
             (Method::GET, "get", true) => get::get(&call).await,
@@ -278,6 +312,13 @@ impl Router {
             _ => Err(Status::method_not_allowed()),
         }
     }
+}
+
+/// `1.10` of a warning that ends with `unavailable in v1.10+`; empty where there is no such release yet.
+fn removed_release(deprecation: &str) -> &str {
+    let release = deprecation.rsplit_once("unavailable in v").map(|(_, release)| release);
+    let digits = |text: &'_ str| text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    release.map_or("", |release| &release[..digits(release).unwrap_or(release.len())])
 }
 
 fn header(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {

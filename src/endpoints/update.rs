@@ -15,7 +15,7 @@ use crate::wire::status::Status;
 /// Replaces an object.
 pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Result<Response<Body>, Status> {
     let media = input::media_type(call, headers)?;
-    let bytes = input::read(upload).await?;
+    let bytes = input::read_counted(call, "update", upload).await?;
     let options = UpdateOptions::decode(call.query)?;
     let wanted = input::object(call, media, &bytes, options.field_validation)?;
     same_place(call, &wanted.object).map_err(|status| status.with_warnings(&wanted.warnings))?;

@@ -26,6 +26,8 @@ use crate::http::upgrade::Upgrade;
 use crate::http::websocket::{self, Opcode};
 use crate::rest::caller::{Caller, Target};
 use crate::rest::store::read::Freshness;
+use crate::rest::store::seen::Seen;
+use crate::telemetry::metrics::WatchMetrics;
 use crate::watchcache::watchers::Place;
 use crate::watchcache::{Interest, Object, Subscription};
 use crate::wire::negotiate::Format;
@@ -84,7 +86,7 @@ pub async fn watch(
     let subscribed = call.store.cache().subscribe(interest);
     let (subscription, snapshot) = subscribed.map_err(crate::rest::store::stale)?;
     let start = if initial {
-        let objects = call.store.select(&target, &options, &snapshot);
+        let objects = call.store.find(&target, &options, &snapshot);
         let role = |object: &Arc<Object>| call.store.role(&target, object, &snapshot);
         let roles = frames.form().is_none().then(|| objects.iter().map(role).collect());
         Start::Initial(objects, roles, snapshot.revision)
@@ -156,10 +158,12 @@ struct Owned {
     kind: crate::visibility::KindId,
     caller: Caller,
     namespace: Box<str>,
+    metrics: WatchMetrics,
 }
 
 impl Owned {
     fn new(call: &Call<'_>, subscription: &Subscription) -> Self {
+        let (version, plural) = (&call.resource.group_version, &call.resource.stored.plural);
         Self {
             store: call.store.clone(),
             resource: call.resource.clone(),
@@ -172,7 +176,25 @@ impl Owned {
                 notes: Arc::default(),
             },
             namespace: call.namespace.into(),
+            metrics: call.metrics.watch(&version.group, &version.version, plural),
         }
+    }
+
+    /// What has been shown of the kind.
+    fn seen(&self) -> &Seen {
+        self.store.seen(self.kind)
+    }
+
+    /// The initial events have been sent.
+    fn listed(&self, elapsed: Duration, options: &ListOptions) {
+        let version = &self.resource.group_version;
+        let scope = match (options.field_selector.exact_name(), self.namespace.is_empty()) {
+            (Some(_), _) => "resource",
+            (None, false) => "namespace",
+            (None, true) => "cluster",
+        };
+        let labels = [&*version.group, &*version.version, &*self.resource.stored.plural, scope];
+        self.metrics.listed(labels, elapsed);
     }
 
     fn target(&self) -> Target<'_> {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, join_all};
 use http::{HeaderValue, Response, StatusCode, header};
@@ -13,6 +13,7 @@ use super::{
     body::{self, Body},
     shutdown::Shutdown,
 };
+use crate::telemetry::metrics::Metrics;
 
 /// Where a check counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct Health {
     checks: Vec<Check>,
     /// One check may take this long; after that it has failed.
     timeout: Duration,
+    metrics: Option<Arc<Metrics>>,
 }
 
 struct Check {
@@ -60,6 +62,7 @@ impl Health {
         let none = Self {
             checks: Vec::new(),
             timeout: Duration::from_secs(5),
+            metrics: None,
         };
         none.with("ping", &Endpoint::ALL, || async { Ok(()) })
             .with("log", &Endpoint::ALL, || async { Ok(()) })
@@ -78,6 +81,13 @@ impl Health {
             endpoints: endpoints.to_vec(),
             run: Box::new(move || Box::pin(run())),
         });
+        self
+    }
+
+    /// Counts what the checks say.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
         self
     }
 
@@ -124,7 +134,7 @@ impl Health {
             None => Some(self.all(endpoint, query.unwrap_or_default()).await),
             Some(name) => {
                 let check = self.at(endpoint).find(|check| check.name == name)?;
-                Some(match self.result(check).await {
+                Some(match self.result(endpoint, check).await {
                     Ok(()) => text(StatusCode::OK, "ok".to_owned()),
                     Err(why) => failure(format!("internal server error: {why}")),
                 })
@@ -138,9 +148,13 @@ impl Health {
             .filter(move |check| check.endpoints.contains(&endpoint))
     }
 
-    async fn result(&self, check: &Check) -> Result<(), String> {
+    async fn result(&self, endpoint: Endpoint, check: &Check) -> Result<(), String> {
         let result = tokio::time::timeout(self.timeout, (check.run)()).await;
-        result.unwrap_or_else(|_| Err(format!("no answer within {:?}", self.timeout)))
+        let result = result.unwrap_or_else(|_| Err(format!("no answer within {:?}", self.timeout)));
+        if let Some(metrics) = &self.metrics {
+            metrics.health_check(&check.name, endpoint.name(), result.is_ok());
+        }
+        result
     }
 
     async fn all(&self, endpoint: Endpoint, query: &str) -> Response<Body> {
@@ -149,7 +163,14 @@ impl Health {
         let name = endpoint.name();
         let results = join_all(self.at(endpoint).map(async |check| {
             let skip = excluded.contains(&check.name);
-            (check, if skip { None } else { Some(self.result(check).await) })
+            (
+                check,
+                if skip {
+                    None
+                } else {
+                    Some(self.result(endpoint, check).await)
+                },
+            )
         }))
         .await;
 

@@ -3,6 +3,7 @@
 mod activity;
 mod addresses;
 mod connection;
+mod expiry;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,6 +22,8 @@ use self::addresses::Addresses;
 use super::body::Body;
 use super::upgrade::Afterwards;
 
+pub use expiry::Expiry;
+
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -29,6 +32,8 @@ pub struct Peer {
     /// The chain presented in the handshake, leaf first, empty when there was none. The peer has proven that it holds
     /// the leaf's key; whether the chain can be trusted is for the authenticators to say.
     pub certificates: Arc<[CertificateDer<'static>]>,
+    /// When the leaf's validity ends.
+    pub expires: Option<Expiry>,
     /// Cancelled when the server starts to drain: long-running responses end their bodies then.
     pub drain: CancellationToken,
     /// What goes on once the connection speaks HTTP no more.

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use http::header::{ACCEPT, CACHE_CONTROL, EXPECT, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Level};
 
 use super::body::Body;
+use super::counting::Counting;
+use super::draining;
 use super::labels::Labels;
 use super::limits::Limits;
 use super::listener::{ConnectionEvent, Handler, Peer};
@@ -184,16 +185,19 @@ impl Pipeline {
             pretty: errors.pretty.unwrap_or(pretty),
         };
         let started = Instant::now();
-        let labels = Labels::of(&info, &query, self.route.serves(&info));
-        let _in_flight = (!info.is_long_running()).then(|| self.metrics.in_flight(labels.kind()));
+        let labels = Labels::of(&info, &query, &parts.headers, self.route.serves(&info));
+        let counting = Counting::begin(self.metrics.clone(), labels, started);
 
         let access =
             tracing::enabled!(target: ACCESS_TARGET, Level::INFO).then(|| (parts.method.clone(), parts.uri.clone()));
-        let long_running = info.is_long_running();
         let mut user = None;
+        let mut countable = false;
         let mut headers = parts.headers;
         let notes = Arc::new(Notes::default());
         let result = async {
+            if let Some(refusal) = draining::refuse(peer, parts.version, &info, &headers) {
+                return Ok(refusal);
+            }
             let limit = timeout(&info, &query, self.limits.request_timeout())?;
             let deadline = limit.map(|limit| started + limit);
             let caller = Arc::new(self.authenticate(&mut headers, peer).await?);
@@ -201,13 +205,16 @@ impl Pipeline {
             let admitted = match self.limits.admit(&caller, &info, deadline).await {
                 Ok(admitted) => admitted,
                 Err(refusal) => {
-                    self.metrics.terminated(&labels.get(), refusal.status());
+                    counting.terminated(refusal.status());
+                    // As in Go: of those who are turned away, these are counted.
+                    countable = true;
                     return Ok(refusal);
                 }
             };
             if let Err(denied) = self.authorize(&caller, &info, errors).await {
                 return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
             }
+            countable = true;
             let permission = Permission {
                 authorizer: self.authorizer.clone(),
                 user: caller.clone(),
@@ -232,9 +239,10 @@ impl Pipeline {
             let answer = self.route.route(authorized);
             let answer = match deadline {
                 None => answer.await,
-                Some(deadline) => tokio::time::timeout_at(deadline, answer)
-                    .await
-                    .unwrap_or_else(|_| timed_out()),
+                Some(deadline) => tokio::time::timeout_at(deadline, answer).await.unwrap_or_else(|_| {
+                    counting.terminated(StatusCode::GATEWAY_TIMEOUT);
+                    timed_out()
+                }),
             };
             Ok(admitted.answered(answer, peer))
         };
@@ -246,30 +254,13 @@ impl Pipeline {
         if !waits {
             upload.discard().await;
         }
-        let bytes = http_body::Body::size_hint(response.body()).exact();
-        self.metrics
-            .request(&labels.get(), response.status(), started.elapsed(), bytes);
         let code = response.status().as_u16();
         if let Some((method, uri)) = access {
             let user = user.as_ref().map_or("", |user| &user.name);
             let (method, uri) = (method.as_str(), uri.to_string());
             tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
         }
-        if long_running && code == 101 {
-            peer.afterwards.keep(self.metrics.long_running(&labels.get()));
-        }
-        if long_running && code == 200 {
-            let present = self.metrics.long_running(&labels.get());
-            // The guard goes when the body does.
-            response = response.map(|body| {
-                let guarded = body.map_frame(move |frame| {
-                    let _ = &present;
-                    frame
-                });
-                guarded.boxed_unsync()
-            });
-        }
-        response
+        counting.answered(response, countable, peer)
     }
 
     async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer) -> Result<UserInfo, Status> {
@@ -279,8 +270,16 @@ impl Pipeline {
             certificates: &peer.certificates,
         };
         let result = self.authenticator.authenticate(&mut credentials).await;
-        let outcome = if result.is_ok() { "success" } else { "failure" };
-        self.metrics.authentication(outcome, started.elapsed());
+        let elapsed = started.elapsed();
+        let outcome = if result.is_ok() { "success" } else { "error" };
+        self.metrics.authentication(outcome, elapsed);
+        self.metrics.filter("authentication", elapsed);
+        if let Ok(user) = &result {
+            self.metrics.user(&user.name);
+            if let Some(expires) = peer.expires {
+                self.metrics.certificate_expiration(expires.remaining());
+            }
+        }
         result
     }
 
@@ -296,10 +295,12 @@ impl Pipeline {
         let decision = self.authorizer.authorize(user, &attributes).await;
         let outcome = match &decision {
             Ok(Decision::Allow { .. }) => "allowed",
-            Ok(Decision::Deny { .. }) => "denied",
+            // The cluster seldom forbids, it just does not allow.
+            Ok(Decision::Deny { .. }) => "no-opinion",
             Err(_) => "error",
         };
         self.metrics.authorization(outcome, started.elapsed());
+        self.metrics.filter("authorization", started.elapsed());
         match decision {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => {

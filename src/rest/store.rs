@@ -12,12 +12,14 @@ pub mod create;
 pub mod delete;
 pub mod prepare;
 pub mod read;
+pub mod seen;
 pub mod update;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::seen::Seen;
 use super::admission::Admission;
 use super::caller::Target;
 use super::field_manager::{FieldManager, Versions, Write};
@@ -45,6 +47,7 @@ pub struct Store {
     /// The kind of the namespaces that this server itself holds.
     namespaces: Option<KindId>,
     admission: Option<Arc<dyn Admission>>,
+    seen: Vec<Seen>,
 }
 
 struct StoredKind {
@@ -166,6 +169,7 @@ impl Store {
         let parse = |kind: Arc<Kind>| StoredKind::new(registry, kind);
         let kinds = registry.kinds().into_iter().map(parse).collect::<Result<_, _>>()?;
         let sealer = Sealer::new(storage.clone());
+        let seen = cache.specs().iter().map(|_| Seen::default()).collect();
         let mut store = Self {
             storage,
             cache,
@@ -173,6 +177,7 @@ impl Store {
             sealer,
             namespaces: None,
             admission: None,
+            seen,
         };
         let own = registry.resources().find(|one| one.is_namespace());
         store.namespaces = own.and_then(|own| store.kind_id(&own.stored.plural));
@@ -194,6 +199,11 @@ impl Store {
     /// What the cache knows of a kind.
     pub fn spec(&self, kind: KindId) -> &KindSpec {
         &self.cache.specs()[usize::from(kind.0)]
+    }
+
+    /// What has been shown of a kind.
+    pub fn seen(&self, kind: KindId) -> &Seen {
+        &self.seen[usize::from(kind.0)]
     }
 
     /// Continue tokens.

@@ -7,6 +7,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::measured::Measured;
 use super::roles::StoredRoles;
 use crate::authn::Authenticator;
 use crate::authn::delegating::DelegatingAuthenticator;
@@ -40,7 +41,7 @@ impl Identity {
     ) -> Result<Self, Error> {
         Ok(Self {
             authenticator: authenticator(&config.authentication, metrics, stop).await?,
-            authorizer: authorizer(&config.authorization, roles).await?,
+            authorizer: authorizer(&config.authorization, roles, metrics).await?,
         })
     }
 }
@@ -50,8 +51,6 @@ async fn authenticator(
     metrics: &Arc<Metrics>,
     stop: &CancellationToken,
 ) -> Result<Arc<dyn Authenticator>, Error> {
-    let metrics = metrics.clone();
-    let remaining = Box::new(move |left| metrics.client_certificate(left));
     let header = &config.request_header;
     let flags = TrustFlags {
         client_ca_file: config.client_ca_file.clone(),
@@ -66,7 +65,7 @@ async fn authenticator(
     follow(trust.clone().follow_files(REFRESH), stop);
     let client = client("--authentication-kubeconfig", &config.cluster).await?;
     let Some(client) = client else {
-        return Ok(Arc::new(DelegatingAuthenticator::new(trust, None).observing(remaining)));
+        return Ok(Arc::new(DelegatingAuthenticator::new(trust, None)));
     };
     if !config.skip_lookup {
         match trust.look_up_config_map(&client).await {
@@ -80,13 +79,21 @@ async fn authenticator(
         ttl: config.token_cache_ttl,
         backoff: Backoff::default(),
     };
-    let tokens = TokenAuthenticator::new(Arc::new(ClusterTokenReviewer::new(client)), options);
-    Ok(Arc::new(
-        DelegatingAuthenticator::new(trust, Some(tokens)).observing(remaining),
-    ))
+    let reviewer = Measured {
+        reviewer: ClusterTokenReviewer::new(client),
+        metrics: metrics.clone(),
+    };
+    let metrics = metrics.clone();
+    let tokens = TokenAuthenticator::new(Arc::new(reviewer), options)
+        .observed(move |known, elapsed| metrics.token_lookup(known, elapsed));
+    Ok(Arc::new(DelegatingAuthenticator::new(trust, Some(tokens))))
 }
 
-async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> Result<Arc<dyn Authorizer>, Error> {
+async fn authorizer(
+    config: &Authorization,
+    roles: Option<Arc<StoredRoles>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<dyn Authorizer>, Error> {
     match config {
         Authorization::StoredRoles => {
             let mut all: Vec<Arc<dyn Authorizer>> = vec![Arc::new(Masters), Arc::new(AlwaysAllowPaths::default())];
@@ -112,7 +119,11 @@ async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> 
                 deny_ttl: *deny_ttl,
                 backoff: Backoff::default(),
             };
-            let reviews = SubjectAccessReviewAuthorizer::new(Arc::new(ClusterAccessReviewer::new(client)), options);
+            let reviewer = Measured {
+                reviewer: ClusterAccessReviewer::new(client),
+                metrics: metrics.clone(),
+            };
+            let reviews = SubjectAccessReviewAuthorizer::new(Arc::new(reviewer), options);
             Ok(Arc::new(Union::delegating(paths, reviews)))
         }
     }

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -17,6 +17,7 @@ use super::snapshot::{KindSpec, Snapshot};
 use super::watchers::{Interest, Subscription, Watchers};
 use super::written::Written;
 use crate::storage::{Error, Revision, Storage};
+use crate::visibility::KindId;
 
 /// How long a read waits for the cache to reach the revision it needs.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,6 +56,11 @@ pub struct Cache {
     progress: Mutex<Option<mpsc::Sender<()>>>,
     probe: Mutex<Probe>,
     written: Written,
+    /// Changes that have come from the storage, by kind.
+    received: Vec<AtomicU64>,
+    loads: AtomicU64,
+    /// The newest revision that the storage has told of.
+    known: AtomicU64,
 }
 
 /// A question to the storage that several askers wait for; whoever of them is there drives it.
@@ -70,6 +76,7 @@ impl Cache {
     /// An empty cache; [`super::reflector::run`] fills it.
     pub fn new(specs: Vec<KindSpec>, storage: Arc<dyn Storage>, bounds: Bounds) -> Arc<Self> {
         let empty = Arc::new(Snapshot::empty(&specs, 0));
+        let received = specs.iter().map(|_| AtomicU64::new(0)).collect();
         Arc::new(Self {
             watchers: Arc::new(Mutex::new(Watchers::new(empty.clone()))),
             current: ArcSwap::new(empty),
@@ -81,6 +88,9 @@ impl Cache {
             progress: Mutex::new(None),
             probe: Mutex::default(),
             written: Written::default(),
+            received,
+            loads: AtomicU64::new(0),
+            known: AtomicU64::new(0),
         })
     }
 
@@ -119,6 +129,7 @@ impl Cache {
             return Err(Stale::Initializing);
         }
         let newest = self.newest_revision().await?;
+        self.known.fetch_max(newest, Ordering::Relaxed);
         self.at_least(newest).await
     }
 
@@ -167,6 +178,21 @@ impl Cache {
         self.watchers.lock().len()
     }
 
+    /// How many changes of objects of a kind have come from the storage.
+    pub fn received(&self, kind: KindId) -> u64 {
+        self.received[usize::from(kind.0)].load(Ordering::Relaxed)
+    }
+
+    /// How often everything has been read from the storage.
+    pub fn loads(&self) -> u64 {
+        self.loads.load(Ordering::Relaxed)
+    }
+
+    /// The newest revision that the storage has told of.
+    pub fn known_revision(&self) -> Revision {
+        self.known.load(Ordering::Relaxed)
+    }
+
     /// The storage's newest revision. Everybody who asks while a question is under way shares the next one. The asker drives
     /// the question itself: no task has to be woken in between.
     async fn newest_revision(&self) -> Result<Revision, Error> {
@@ -191,12 +217,18 @@ impl Cache {
         let snapshot = Arc::new(snapshot);
         Watchers::gap(&self.watchers, &snapshot);
         self.show(snapshot);
+        self.loads.fetch_add(1, Ordering::Relaxed);
         self.ready.store(true, Ordering::Release);
     }
 
     /// Publishes the next snapshot: whoever subscribes sees either the offer or the snapshot with its effect, and whoever
     /// finds the snapshot here has been offered everything up to it.
     pub(super) fn publish(&self, snapshot: Snapshot, entry: Option<&Arc<Entry>>) {
+        for change in entry.into_iter().flat_map(|entry| &entry.changes) {
+            if change.is_of_object() {
+                self.received[usize::from(change.kind.0)].fetch_add(1, Ordering::Relaxed);
+            }
+        }
         let snapshot = Arc::new(snapshot);
         Watchers::offer(&self.watchers, &snapshot, entry);
         self.show(snapshot);

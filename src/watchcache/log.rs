@@ -44,6 +44,16 @@ pub struct Change {
     pub after: Option<State>,
 }
 
+impl Change {
+    /// Whether the object itself changed, not just its audience.
+    pub fn is_of_object(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => !Arc::ptr_eq(&before.object, &after.object),
+            _ => true,
+        }
+    }
+}
+
 /// An object and who sees it at one revision.
 #[derive(Clone, Debug)]
 pub struct State {

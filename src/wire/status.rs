@@ -109,6 +109,11 @@ impl Status {
         Self::new(405, "MethodNotAllowed", message).with_details(Details::default())
     }
 
+    /// Whether it says that nothing is served there at all.
+    pub fn is_unrouted(&self) -> bool {
+        self.code == 405 || self.code == 404 && *self == Self::unknown_path()
+    }
+
     /// 409 for a name that is taken.
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
         let message = format!("{resource} \"{name}\" already exists");

@@ -13,6 +13,7 @@ mod identity;
 mod layering;
 mod limits;
 mod live;
+mod metrics;
 mod serving;
 mod soak;
 mod source;

@@ -18,6 +18,10 @@ impl Piece {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.first.as_ref().map_or(0, Bytes::len) + self.out.len()
+    }
+
     pub(super) fn to_mut(&mut self) -> &mut Vec<u8> {
         if let Some(first) = self.first.take() {
             self.out.extend_from_slice(&first);

@@ -56,6 +56,7 @@ pub(super) struct Stream {
     before: Option<Box<Before>>,
     /// Everything up to here has been sent.
     seen: Revision,
+    began: Instant,
     end: Instant,
     bookmark: Option<Instant>,
     /// Goes off at the end, or when a bookmark is due.
@@ -93,6 +94,7 @@ impl Stream {
             subscription,
             before: Some(Box::new(before)),
             seen,
+            began: now,
             end,
             timer: Box::pin(sleep_until(bookmark.unwrap_or(end))),
             drain: Box::pin(drain),
@@ -156,12 +158,17 @@ impl Stream {
             && let Some(object) = objects.next()
         {
             let role = roles.next().flatten();
+            let before = out.len();
             self.frames.event(Kind::Added, &object, object.revision, role, &mut out);
+            self.own.metrics.event(out.len() - before);
         }
         if objects.len() == 0 {
             self.before = None;
             if self.options.allow_watch_bookmarks {
+                let before = out.len();
                 self.frames.bookmark(&self.own, self.seen, true, &mut out);
+                self.own.metrics.event(out.len() - before);
+                self.own.listed(self.began.elapsed(), &self.options);
             }
         }
         (!out.is_empty()).then(|| out.into())
@@ -195,6 +202,8 @@ impl Stream {
                 _ => entry.revision,
             };
             indirect |= revision != entry.revision;
+            self.tell(change, kind);
+            let before = piece.len();
             match (encoded, self.frames.form()) {
                 (Some(encoded), Some(form)) => {
                     let frames = &mut self.frames;
@@ -210,12 +219,26 @@ impl Stream {
                     self.frames.event(kind, &state.object, revision, role, piece.to_mut());
                 }
             }
+            self.own.metrics.event(piece.len() - before);
         }
         // The ADDED carries the object's own, older revision; the bookmark in the same write says where the watch is (V5).
         if indirect && self.options.allow_watch_bookmarks {
+            let before = piece.len();
             self.frames.bookmark(&self.own, entry.revision, false, piece.to_mut());
+            self.own.metrics.event(piece.len() - before);
         }
         piece.finish()
+    }
+
+    /// Counts events for which the object itself did nothing.
+    fn tell(&self, change: &Change, kind: Kind) {
+        if !change.is_of_object() {
+            match kind {
+                Kind::Added => self.own.seen().gained.add(1),
+                Kind::Deleted => self.own.seen().lost.add(1),
+                Kind::Modified => {}
+            }
+        }
     }
 
     /// The change of "visible and matches", and the state that is told: the last one that was seen when an object goes.
@@ -254,6 +277,7 @@ impl Stream {
         self.seen = reached;
         let mut out = Vec::new();
         self.frames.bookmark(&self.own, reached, false, &mut out);
+        self.own.metrics.event(out.len());
         Some(out.into())
     }
 }

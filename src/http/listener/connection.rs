@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    ConnectionEvent, Limits, Peer, Shared,
+    ConnectionEvent, Expiry, Limits, Peer, Shared,
     activity::{Activity, Phase, Tracked, Watched},
 };
 use crate::http::upgrade::Afterwards;
@@ -64,9 +64,11 @@ fn handshake_failed(shared: &Shared, remote_addr: SocketAddr, error: &dyn std::f
 async fn requests(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, remote_addr: SocketAddr) {
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
+    let certificates = session.peer_certificates().unwrap_or_default();
     let peer = Arc::new(Peer {
         remote_addr,
-        certificates: session.peer_certificates().unwrap_or_default().into(),
+        expires: certificates.first().and_then(Expiry::of),
+        certificates: certificates.into(),
         drain: shared.shutdown.clone(),
         afterwards: Afterwards::default(),
     });

@@ -66,18 +66,35 @@ impl Store {
             .ok_or_else(|| not_found(target))
     }
 
-    /// Everything in `target`'s place that exists for the caller and matches, in key order.
+    /// As [`Store::find`], for a list.
     pub fn select(&self, target: &Target<'_>, options: &ListOptions, snapshot: &Snapshot) -> Vec<Arc<Object>> {
+        let seen = self.seen(target.kind);
+        let (objects, fetched) = self.walk(target, options, snapshot);
+        seen.lists.add(1);
+        seen.fetched.add(fetched);
+        seen.returned.add(objects.len());
+        if target.filtered() && target.namespace.is_empty() && options.field_selector.exact_name().is_none() {
+            seen.hidden.add(snapshot.count(target.kind).saturating_sub(fetched));
+        }
+        objects
+    }
+
+    /// Everything in `target`'s place that exists for the caller and matches, in key order.
+    pub fn find(&self, target: &Target<'_>, options: &ListOptions, snapshot: &Snapshot) -> Vec<Arc<Object>> {
+        self.walk(target, options, snapshot).0
+    }
+
+    /// The same, and how many objects were looked at.
+    fn walk(&self, target: &Target<'_>, options: &ListOptions, snapshot: &Snapshot) -> (Vec<Arc<Object>>, usize) {
         // A single name needs no list.
         if let Some(name) = options.field_selector.exact_name()
             && (!target.resource.stored.namespaced || !target.namespace.is_empty())
         {
             let object = snapshot.get(target.kind, &target.key_of(name)).cloned();
             let visible = object.filter(|object| self.sees(target, object, snapshot));
-            return visible
-                .into_iter()
-                .filter(|object| self.matches(target, options, object))
-                .collect();
+            let fetched = usize::from(visible.is_some());
+            let found = visible.filter(|object| self.matches(target, options, object));
+            return (found.into_iter().collect(), fetched);
         }
         let namespace = Some(target.namespace).filter(|namespace| !namespace.is_empty());
         let mut objects = if target.filtered() {
@@ -85,10 +102,11 @@ impl Store {
         } else {
             snapshot.list(target.kind, namespace)
         };
+        let fetched = objects.len();
         if !options.label_selector.is_empty() || !options.field_selector.is_empty() {
             objects.retain(|object| self.matches(target, options, object));
         }
-        objects
+        (objects, fetched)
     }
 
     /// As [`Store::select`], at an older revision.

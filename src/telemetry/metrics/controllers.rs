@@ -14,7 +14,7 @@ use prometheus::{
 };
 use tokio::time::Instant;
 
-use super::{Registrar, process};
+use super::{Described, Descriptions, Registrar, process};
 
 /// client-go's: from 10 ns to 10 s, each ten times the last.
 const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0];
@@ -23,6 +23,7 @@ const BUCKETS: [f64; 10] = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0,
 #[derive(Debug)]
 pub struct ControllerMetrics {
     registry: Registry,
+    described: Vec<Described>,
     depth: IntGaugeVec,
     adds: IntCounterVec,
     queue_duration: HistogramVec,
@@ -59,7 +60,11 @@ impl ControllerMetrics {
     /// All metrics, at zero.
     pub fn new() -> Arc<Self> {
         let registry = Registry::new();
-        let it = &Registrar { registry: &registry };
+        let described = Descriptions::default();
+        let it = &Registrar {
+            registry: &registry,
+            described: &described,
+        };
         it.keep(process::ProcessCollector::new());
         let name = &["name"];
         let working = Working {
@@ -106,7 +111,13 @@ impl ControllerMetrics {
             ),
             working,
             registry,
+            described: described.into_inner(),
         })
+    }
+
+    /// What there is to be found at `/metrics`, also where nothing has been counted yet.
+    pub fn described(&self) -> &[Described] {
+        &self.described
     }
 
     /// Those of one queue.

@@ -10,6 +10,8 @@ use prometheus::{
 
 /// Clock ticks a second as `/proc` counts them: part of Linux' interface, the same on all machines.
 const TICKS: f64 = 100.0;
+/// As Go's collector writes "no limit".
+const UNLIMITED: f64 = 18_446_744_073_709_551_615.0;
 
 /// The standard process metrics; what cannot be read is left at its last value.
 pub(super) struct ProcessCollector {
@@ -18,6 +20,7 @@ pub(super) struct ProcessCollector {
     max_fds: Gauge,
     resident_bytes: Gauge,
     virtual_bytes: Gauge,
+    max_virtual_bytes: Gauge,
     start_time: Gauge,
     threads: Gauge,
 }
@@ -39,6 +42,10 @@ impl ProcessCollector {
             max_fds: gauge("process_max_fds", "The most file descriptors that may be open."),
             resident_bytes: gauge("process_resident_memory_bytes", "Resident memory."),
             virtual_bytes: gauge("process_virtual_memory_bytes", "Virtual memory."),
+            max_virtual_bytes: gauge(
+                "process_virtual_memory_max_bytes",
+                "The most virtual memory that there may be; 2^64 where there is no limit.",
+            ),
             start_time: gauge(
                 "process_start_time_seconds",
                 "When the process started, since the epoch.",
@@ -47,13 +54,14 @@ impl ProcessCollector {
         }
     }
 
-    fn gauges(&self) -> [&Gauge; 7] {
+    fn gauges(&self) -> [&Gauge; 8] {
         [
             &self.cpu_seconds,
             &self.open_fds,
             &self.max_fds,
             &self.resident_bytes,
             &self.virtual_bytes,
+            &self.max_virtual_bytes,
             &self.start_time,
             &self.threads,
         ]
@@ -74,8 +82,13 @@ impl ProcessCollector {
                 }
             }
         }
-        if let Some(limit) = read("/proc/self/limits").and_then(|text| field(&text, "Max open files")) {
-            self.max_fds.set(limit);
+        if let Some(limits) = read("/proc/self/limits") {
+            if let Some(limit) = field(&limits, "Max open files") {
+                self.max_fds.set(limit);
+            }
+            // It is a word where there is none.
+            let limit = field(&limits, "Max address space");
+            self.max_virtual_bytes.set(limit.unwrap_or(UNLIMITED));
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
             // The descriptor that reads the folder is not counted. Exact: there are never 2^52 of them.

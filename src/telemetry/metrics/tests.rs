@@ -1,4 +1,6 @@
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
 
 use super::*;
 
@@ -46,16 +48,77 @@ fn requests_are_counted_under_kubernetes_labels() {
 }
 
 #[test]
-fn watches_have_no_duration() {
+fn a_watch_is_counted_with_its_whole_time_but_promises_no_latency() {
     let metrics = Metrics::new();
     let watch = RequestLabels { verb: "WATCH", ..LIST };
     let running = metrics.long_running(&watch);
     assert_eq!(value(&metrics, "apiserver_longrunning_requests{"), 1.0);
     drop(running);
     assert_eq!(value(&metrics, "apiserver_longrunning_requests{"), 0.0);
-    metrics.request(&watch, StatusCode::OK, Duration::from_secs(600), None);
+    metrics.request(&watch, StatusCode::OK, Duration::from_secs(600), Some(70));
     assert_eq!(value(&metrics, "apiserver_request_total{"), 1.0);
-    assert!(!text(&metrics).contains("apiserver_request_duration_seconds_count"));
+    assert_eq!(value(&metrics, "apiserver_request_duration_seconds_sum{"), 600.0);
+    assert_eq!(value(&metrics, "apiserver_response_sizes_sum{"), 70.0);
+    assert!(!text(&metrics).contains("apiserver_request_sli_duration_seconds_count"));
+}
+
+#[test]
+fn a_dry_run_promises_no_latency_either() {
+    let metrics = Metrics::new();
+    let dry = RequestLabels {
+        verb: "POST",
+        dry_run: "All",
+        ..LIST
+    };
+    metrics.request(&dry, StatusCode::CREATED, Duration::ZERO, Some(70));
+    assert_eq!(value(&metrics, "apiserver_request_total{"), 1.0);
+    let text = text(&metrics);
+    assert!(!text.contains("apiserver_request_sli_duration_seconds_count"));
+    assert!(!text.contains("apiserver_response_sizes_count"), "a write's answer");
+}
+
+#[test]
+fn names_of_callers_are_not_told() {
+    let metrics = Metrics::new();
+    for name in ["alice", "bob", "admin", "carol@example.com", "system:apiserver"] {
+        metrics.user(name);
+    }
+    assert_eq!(value(&metrics, "authenticated_user_requests{username=\"other\"}"), 3.0);
+    assert_eq!(value(&metrics, "authenticated_user_requests{username=\"admin\"}"), 1.0);
+    assert_eq!(
+        value(&metrics, "authenticated_user_requests{username=\"email_id\"}"),
+        1.0
+    );
+    assert!(!text(&metrics).contains("alice"));
+}
+
+#[test]
+fn health_checks_are_counted_beside_the_others() {
+    let metrics = Metrics::new();
+    metrics.health_check("etcd", "readyz", false);
+    metrics.health_check("etcd", "readyz", true);
+    let slis = String::from_utf8(metrics.render_slis()).unwrap();
+    for line in [
+        "kubernetes_healthcheck{name=\"etcd\",type=\"readyz\"} 1",
+        "kubernetes_healthchecks_total{name=\"etcd\",status=\"error\",type=\"readyz\"} 1",
+        "kubernetes_healthchecks_total{name=\"etcd\",status=\"success\",type=\"readyz\"} 1",
+    ] {
+        assert!(slis.lines().any(|found| found == line), "{slis}");
+    }
+    assert!(!text(&metrics).contains("kubernetes_healthcheck"));
+}
+
+#[test]
+fn totals_that_are_kept_elsewhere_only_grow() {
+    let metrics = Metrics::new();
+    let seen = |lists| KindTotals {
+        lists,
+        ..KindTotals::default()
+    };
+    for lists in [3, 5, 4] {
+        metrics.kind_totals("g", "r", &seen(lists));
+    }
+    assert_eq!(value(&metrics, "apiserver_cache_list_total{group=\"g\""), 5.0);
 }
 
 #[test]
@@ -63,12 +126,26 @@ fn every_recorder_shows() {
     let metrics = Metrics::new();
     let _in_flight = metrics.in_flight(RequestKind::Mutating);
     metrics.terminated(&LIST, StatusCode::TOO_MANY_REQUESTS);
-    metrics.watch_events("g", "v", "r", 3);
+    metrics.aborted(&LIST);
+    let watch = metrics.watch("g", "v", "r");
+    watch.event(3);
+    watch.event(4);
+    watch.listed(["g", "v", "r", "cluster"], Duration::ZERO);
     metrics.authentication("success", Duration::ZERO);
     metrics.authorization("denied", Duration::ZERO);
-    metrics.token_review("201");
-    metrics.access_review("<error>");
-    metrics.storage_objects(&"organizations.apiserver.bulward.io", 7);
+    metrics.token_review("201", Duration::ZERO);
+    metrics.access_review("<error>", Duration::ZERO);
+    metrics.token_lookup(true, Duration::ZERO);
+    metrics.token_fetched(false);
+    metrics.certificate_expiration(-1.0);
+    metrics.request_body("g", "r", "create", 10);
+    metrics.field_validation("Strict", Duration::ZERO);
+    metrics.filter("authorization", Duration::ZERO);
+    metrics.deprecated("g", "v", "r", "", "1.10");
+    metrics.storage_request("get", "g", "r", true, Duration::ZERO);
+    metrics.revision_probe(Duration::ZERO);
+    metrics.cache_progress(2, 9);
+    metrics.objects("apiserver.bulward.io", "organizations", 7, 99);
     metrics.tls_handshake_error();
     metrics.connection(true);
     metrics.object_bytes(&"organizations.apiserver.bulward.io", 9);
@@ -80,8 +157,30 @@ fn every_recorder_shows() {
         ("apiserver_request_terminations_total{code=\"429\"", 1.0),
         (
             "apiserver_watch_events_total{group=\"g\",resource=\"r\",version=\"v\"}",
-            3.0,
+            2.0,
         ),
+        ("apiserver_watch_events_sizes_sum", 7.0),
+        ("apiserver_watch_list_duration_seconds_count", 1.0),
+        ("apiserver_request_aborts_total{", 1.0),
+        ("authentication_token_cache_request_total{status=\"hit\"}", 1.0),
+        ("authentication_token_cache_fetch_total{status=\"error\"}", 1.0),
+        ("apiserver_client_certificate_expiration_seconds_bucket{le=\"0\"}", 1.0),
+        ("apiserver_request_body_size_bytes_sum{", 10.0),
+        (
+            "field_validation_request_duration_seconds_count{field_validation=\"Strict\"}",
+            1.0,
+        ),
+        (
+            "apiserver_request_filter_duration_seconds_count{filter=\"authorization\"}",
+            1.0,
+        ),
+        ("apiserver_requested_deprecated_apis{", 1.0),
+        ("etcd_requests_total{", 1.0),
+        ("etcd_request_errors_total{", 1.0),
+        ("bulward_revision_probe_duration_seconds_count", 1.0),
+        ("bulward_watchcache_loads_total", 2.0),
+        ("bulward_watchcache_lag_revisions", 9.0),
+        ("apiserver_resource_size_estimate_bytes{", 99.0),
         ("authentication_attempts{result=\"success\"}", 1.0),
         ("authorization_attempts_total{result=\"denied\"}", 1.0),
         ("apiserver_delegated_authn_request_total{code=\"201\"}", 1.0),

@@ -1,7 +1,7 @@
 //! The binary as a process: exit codes, signals, one-line errors.
 
 use std::{
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::Arc,
@@ -9,7 +9,7 @@ use std::{
 
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
 use super::DEADLINE;
@@ -284,6 +284,48 @@ async fn the_delay_is_served_unready_and_a_second_signal_ends_it() {
     assert_eq!(status(server.port, "/livez"), Some(200));
     server.signal("TERM");
     assert_eq!(server.exit_code().await, Some(1));
+}
+
+/// A watch of organizations as alice, who has a certificate in the data folder; the stream after the head of the answer.
+fn watch_as_alice(port: u16, folder: &Path) -> BufReader<StreamOwned<ClientConnection, std::net::TcpStream>> {
+    let certificates = folder.join("certificates");
+    let read = |name: &str| std::fs::read(certificates.join(name)).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(&read("ca.crt")).unwrap())
+        .unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(&read("alice.crt")).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(&read("alice.key")).unwrap();
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let config = config.with_client_auth_cert(chain, key).unwrap();
+    let session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let socket = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut stream = StreamOwned::new(session, socket);
+    let path = "/apis/apiserver.bulward.io/v1alpha1/organizations?watch=true";
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert_ne!(stream.read_line(&mut head).unwrap(), 0, "{head}");
+    }
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    stream
+}
+
+#[tokio::test]
+async fn watches_end_cleanly_when_the_process_is_told_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Process::dev(folder.path());
+    let mut watch = watch_as_alice(dev.port, folder.path());
+    dev.signal("TERM");
+    // The last chunk is empty: an end that a client tells from a connection that broke, and after which it goes on
+    // elsewhere from where it was.
+    let mut rest = String::new();
+    watch.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("0\r\n\r\n"), "{rest}");
+    assert_eq!(dev.exit_code().await, Some(0));
+    assert!(std::net::TcpStream::connect(("127.0.0.1", dev.port)).is_err());
 }
 
 #[tokio::test]
