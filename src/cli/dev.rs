@@ -17,7 +17,7 @@ use std::{
 
 use super::{Failure, apiserver, listen, signals};
 use crate::{
-    config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
+    config::{Apiserver, Audit, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage},
     controllers::manager::Manager,
     groups,
     http::{limits::Allowance, listener::Limits, shutdown::Shutdown},
@@ -122,6 +122,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
         },
         authorization: Authorization::StoredRoles,
         // Nobody here to whom a missing object means anything uses the filtered view (visibility.md V16).
+        audit: Audit::default(),
         unfiltered_users: Vec::new(),
         reserved_names: Vec::new(),
         kubecarrier_templates: false,

@@ -169,7 +169,7 @@ impl Owned {
                 user: Arc::default(),
                 subjects: subscription.subjects(),
                 unfiltered: call.caller.unfiltered,
-                notes: Arc::default(),
+                notes: call.caller.notes.clone(),
             },
             namespace: call.namespace.into(),
         }

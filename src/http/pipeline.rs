@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Level};
 
+use super::audit;
 use super::body::Body;
+use super::impersonation::Impersonation;
 use super::labels::Labels;
 use super::limits::Limits;
 use super::listener::{ConnectionEvent, Handler, Peer};
@@ -22,13 +24,14 @@ use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
 use super::upgrade::Upgrade;
 use super::upload::Upload;
+use crate::audit::Auditor;
 use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
 use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::duration::{go_complaint, parse_duration};
 use crate::wire::negotiate;
-use crate::wire::notes::Notes;
+use crate::wire::notes::{Detail, Notes};
 use crate::wire::options::Query;
 use crate::wire::status::Status;
 use crate::wire::user::UserInfo;
@@ -122,6 +125,10 @@ pub trait Route: Send + Sync + 'static {
 pub struct Pipeline {
     /// Who is asking.
     pub authenticator: Arc<dyn Authenticator>,
+    /// What records requests, if anything does.
+    pub audit: Option<Arc<Auditor>>,
+    /// Who may act as somebody else.
+    pub impersonation: Impersonation,
     /// May they.
     pub authorizer: Arc<dyn Authorizer>,
     /// What they get.
@@ -137,7 +144,8 @@ impl Handler for Pipeline {
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let audit_id = audit_id(request.headers());
         let span = tracing::info_span!("request", audit_id = audit_id.to_str().unwrap_or_default());
-        let response = AssertUnwindSafe(self.serve(request, peer))
+        let id = audit_id.to_str().unwrap_or_default();
+        let response = AssertUnwindSafe(self.serve(request, peer, id))
             .catch_unwind()
             .instrument(span.clone())
             .await;
@@ -161,7 +169,7 @@ impl Handler for Pipeline {
 }
 
 impl Pipeline {
-    async fn serve(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+    async fn serve(&self, mut request: Request<Incoming>, peer: &Peer, audit_id: &str) -> Response<Body> {
         let upgrade = request.headers().contains_key(UPGRADE).then(|| {
             let on = hyper::upgrade::on(&mut request);
             Upgrade::new(on, peer.afterwards.clone())
@@ -193,50 +201,84 @@ impl Pipeline {
         let mut user = None;
         let mut headers = parts.headers;
         let notes = Arc::new(Notes::default());
+        let uri = parts.uri.clone();
+        let about = info.clone();
+        let seen = audit::Seen {
+            auditor: self.audit.as_ref(),
+            audit_id,
+            uri: &uri,
+            peer,
+            info: &about,
+            notes: &notes,
+        };
         let result = async {
             let limit = timeout(&info, &query, self.limits.request_timeout())?;
             let deadline = limit.map(|limit| started + limit);
-            let caller = Arc::new(self.authenticate(&mut headers, peer).await?);
-            user = Some(caller.clone());
-            let admitted = match self.limits.admit(&caller, &info, deadline).await {
-                Ok(admitted) => admitted,
-                Err(refusal) => {
-                    self.metrics.terminated(&labels.get(), refusal.status());
-                    return Ok(refusal);
+            let caller = match self.authenticate(&mut headers, peer).await {
+                Ok(caller) => Arc::new(caller),
+                Err(status) => {
+                    let refusal = respond::status(&status, errors);
+                    return Ok(seen.unauthenticated(&headers, refusal).await);
                 }
             };
-            if let Err(denied) = self.authorize(&caller, &info, errors).await {
-                return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
-            }
-            let permission = Permission {
-                authorizer: self.authorizer.clone(),
-                user: caller.clone(),
-                info: info.clone(),
+            let record = match seen.received(&headers, &caller).await {
+                Ok(record) => record,
+                Err(refusal) => return Ok(refusal),
             };
-            let authorized = Authorized {
-                permission,
-                method: parts.method,
-                path: parts.uri.path().to_owned(),
-                info,
-                raw_query,
-                query,
-                headers,
-                user: caller,
-                body,
-                upgrade,
-                pretty,
-                errors,
-                drain: peer.drain.clone(),
-                notes: notes.clone(),
+            let answer = async {
+                let impersonated = self.impersonation.impersonate(&mut headers, &info, &caller).await?;
+                let caller = match impersonated {
+                    None => caller,
+                    Some(other) => {
+                        if let Some(record) = &record {
+                            record.impersonated(&other.user, other.constraint);
+                        }
+                        other.user
+                    }
+                };
+                user = Some(caller.clone());
+                let admitted = match self.limits.admit(&caller, &info, deadline).await {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => {
+                        self.metrics.terminated(&labels.get(), refusal.status());
+                        return Ok(refusal);
+                    }
+                };
+                if let Err(denied) = self.authorize(&caller, &info, errors, &notes).await {
+                    return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
+                }
+                let permission = Permission {
+                    authorizer: self.authorizer.clone(),
+                    user: caller.clone(),
+                    info: info.clone(),
+                };
+                let authorized = Authorized {
+                    permission,
+                    method: parts.method,
+                    path: parts.uri.path().to_owned(),
+                    info,
+                    raw_query,
+                    query,
+                    headers,
+                    user: caller,
+                    body,
+                    upgrade,
+                    pretty,
+                    errors,
+                    drain: peer.drain.clone(),
+                    notes: notes.clone(),
+                };
+                let answer = self.route.route(authorized);
+                let answer = match deadline {
+                    None => answer.await,
+                    Some(deadline) => tokio::time::timeout_at(deadline, answer)
+                        .await
+                        .unwrap_or_else(|_| timed_out()),
+                };
+                Ok(admitted.answered(answer, peer))
             };
-            let answer = self.route.route(authorized);
-            let answer = match deadline {
-                None => answer.await,
-                Some(deadline) => tokio::time::timeout_at(deadline, answer)
-                    .await
-                    .unwrap_or_else(|_| timed_out()),
-            };
-            Ok(admitted.answered(answer, peer))
+            let answer = answer.map(|answer| answer.unwrap_or_else(|status: Status| respond::status(&status, errors)));
+            Ok(audit::around(record.clone(), &about, peer, answer).await)
         };
         let mut response = result
             .await
@@ -290,6 +332,7 @@ impl Pipeline {
         user: &UserInfo,
         info: &RequestInfo,
         errors: Manner,
+        notes: &Notes,
     ) -> Result<(), Result<Response<Body>, Status>> {
         let started = Instant::now();
         let attributes = info.attributes();
@@ -300,6 +343,9 @@ impl Pipeline {
             Err(_) => "error",
         };
         self.metrics.authorization(outcome, started.elapsed());
+        if notes.wanted(Detail::Facts) {
+            audit::decided(notes, &decision);
+        }
         match decision {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => {
@@ -309,12 +355,7 @@ impl Pipeline {
             }
             Err(error) => {
                 tracing::error!(%error, "no authorization decision");
-                let text = format!("Internal Server Error: {:?}: {error}\n", info.path);
-                Err(Ok(respond::bytes(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    respond::TEXT,
-                    text,
-                )))
+                Err(Ok(respond::internal(&info.path, &error)))
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Names, labels and buckets are those of k8s.io/apiserver pkg/endpoints/metrics/metrics.go where it has the metric, so
 //! that its dashboards and alerts fit; our own start with `bulward_`.
 
+pub mod audit;
 pub mod controllers;
 mod flow;
 mod process;
@@ -102,6 +103,7 @@ pub struct Metrics {
     visibility_postings: IntGauge,
     visibility_bytes: IntGauge,
     watchers: IntGauge,
+    audit: audit::AuditMetrics,
 }
 
 // === impl Metrics ===
@@ -211,8 +213,14 @@ impl Metrics {
             ),
             visibility_bytes: it.gauge("bulward_visibility_bytes", "Memory of the visibility index, estimated."),
             watchers: it.gauge("bulward_watchers", "Watches that are running."),
+            audit: audit::AuditMetrics::new(it),
             registry,
         }
+    }
+
+    /// What is counted of the audit.
+    pub fn audit(&self) -> &audit::AuditMetrics {
+        &self.audit
     }
 
     /// The text that `/metrics` answers with, of type [`CONTENT_TYPE`].

@@ -152,13 +152,16 @@ impl Stream {
             return None;
         };
         let mut out = Vec::new();
+        let waiting = objects.len();
         while out.len() < PIECE
             && let Some(object) = objects.next()
         {
             let role = roles.next().flatten();
             self.frames.event(Kind::Added, &object, object.revision, role, &mut out);
         }
-        if objects.len() == 0 {
+        let left = objects.len();
+        self.own.caller.notes.show(waiting - left);
+        if left == 0 {
             self.before = None;
             if self.options.allow_watch_bookmarks {
                 self.frames.bookmark(&self.own, self.seen, true, &mut out);
@@ -195,6 +198,7 @@ impl Stream {
                 _ => entry.revision,
             };
             indirect |= revision != entry.revision;
+            self.own.caller.notes.show(1);
             match (encoded, self.frames.form()) {
                 (Some(encoded), Some(form)) => {
                     let frames = &mut self.frames;
