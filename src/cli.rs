@@ -63,6 +63,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Look after what is stored: export, import, check, compact, encrypt again
     Storage(Box<storage::Args>),
+    /// Print how much is recorded of which request unless --audit-policy-file says otherwise
+    AuditPolicy,
     /// Print what a cluster needs to know: APIServices, RBAC, Service, Deployment
     Manifests(manifests::Options),
 }
@@ -104,12 +106,23 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Command::Certs(arguments) => certs::run(arguments),
         Command::Migrate(arguments) => block_on(migrate::run(arguments)),
         Command::Storage(arguments) => block_on(storage::run(*arguments)),
+        Command::AuditPolicy => print(crate::audit::policy::DEFAULT),
         Command::Manifests(options) => manifests::run(
             &groups::registry(&groups::Options::default()),
             &options,
             &mut io::stdout(),
         )
         .map_err(|error| Failure::Runtime(error.to_string())),
+    }
+}
+
+/// To standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::Write::write_all(&mut io::stdout(), text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Runtime(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

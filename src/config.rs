@@ -1,5 +1,6 @@
 //! What a server is told to be: plain values, checked before anything starts, no globals.
 
+mod audit;
 mod encryption;
 mod etcd;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tls;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use crate::wire::duration::parse_duration;
+pub use audit::{Audit, AuditLog, AuditWebhook};
 pub use encryption::Encryption;
 pub use etcd::{check_endpoint, parse_prefix};
 pub use tls::{NamedPair, Tls};
@@ -56,6 +58,8 @@ pub struct Apiserver {
     pub authentication: Authentication,
     /// Who decides what they may do.
     pub authorization: Authorization,
+    /// What is recorded of requests.
+    pub audit: Audit,
     /// User names that read and write without filter or ownership check.
     pub unfiltered_users: Vec<String>,
     /// Patterns (`*` for any text) of names that nobody may create, besides the built-in ones.

@@ -9,6 +9,7 @@ pub mod server;
 pub mod http;
 
 pub mod admission;
+pub mod audit;
 pub mod authn;
 pub mod authz;
 

@@ -1,5 +1,6 @@
 //! Wiring: a checked configuration and an open listener become a server.
 
+mod audit;
 mod certificates;
 mod health;
 mod identity;
@@ -20,6 +21,7 @@ use crate::config::{self, Authorization};
 use crate::endpoints::Router;
 use crate::endpoints::discovery::{Documents, Surroundings};
 use crate::groups;
+use crate::http::impersonation::Impersonation;
 use crate::http::limits;
 use crate::http::listener;
 use crate::http::pipeline::Pipeline;
@@ -46,6 +48,9 @@ pub enum Error {
     /// Callers cannot be told apart, or decisions not be had.
     #[error("{0}")]
     Identity(String),
+    /// Requests cannot be recorded as told.
+    #[error("{0}")]
+    Audit(String),
     /// The descriptors contradict each other: a mistake in this program.
     #[error("resources: {0}")]
     Resources(String),
@@ -121,7 +126,10 @@ pub async fn serve(
         unfiltered_users: config.unfiltered_users,
         min_watch: config.limits.min_request_timeout,
     };
+    let auditor = audit::auditor(&config.audit, metrics.audit()).await?;
     let pipeline = Pipeline {
+        audit: auditor.clone(),
+        impersonation: Impersonation::new(identity.authorizer.clone()),
         authenticator: identity.authenticator,
         authorizer: identity.authorizer,
         route: Arc::new(router),
@@ -132,6 +140,7 @@ pub async fn serve(
     tracing::info!(address = %config.serving.bind_address, port = config.serving.port, "serving");
     let limits = config.serving.limits;
     let drained = listener::serve(listener, tls, Arc::new(pipeline), limits, shutdown.draining().clone()).await;
+    audit::finish(auditor).await;
     if drained.aborted > 0 {
         tracing::warn!(
             count = drained.aborted,

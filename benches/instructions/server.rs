@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use bulward::authn::delegating::DelegatingAuthenticator;
 use bulward::authn::trust::{TrustBundle, TrustFlags};
-use bulward::authz::{AlwaysAllowPaths, Local, Union};
+use bulward::authz::{AlwaysAllowPaths, Authorizer, Local, Union};
 use bulward::certs::{Authority, Leaf};
 use bulward::endpoints::Router;
 use bulward::endpoints::discovery::{Documents, Surroundings};
 use bulward::groups::{self, tenancy};
 use bulward::http::health::Health;
+use bulward::http::impersonation::Impersonation;
 use bulward::http::limits::{Allowance, Limits};
 use bulward::http::listener::{Handler, Peer};
 use bulward::http::pipeline::Pipeline;
@@ -89,9 +90,13 @@ impl Server {
             unfiltered_users: Vec::new(),
             min_watch: Allowance::default().min_request_timeout,
         };
+        let authorizer: Arc<dyn Authorizer> =
+            Arc::new(Union::local(AlwaysAllowPaths::default(), Local::new(tenancy::FILTERED)));
         let pipeline = Pipeline {
+            audit: None,
+            impersonation: Impersonation::new(authorizer.clone()),
             authenticator: Arc::new(DelegatingAuthenticator::new(trust.expect("our own authority"), None)),
-            authorizer: Arc::new(Union::local(AlwaysAllowPaths::default(), Local::new(tenancy::FILTERED))),
+            authorizer,
             route: Arc::new(router),
             limits: Limits::new(Allowance::default(), metrics.clone()),
             metrics,

@@ -111,7 +111,7 @@ fn extra(headers: &HeaderMap, prefixes: &[String]) -> Result<BTreeMap<String, Ve
 }
 
 /// The key as it was before it was made to fit into a header name. A malformed one is kept as it is rather than lost.
-fn unescape(key: &str) -> String {
+pub(crate) fn unescape(key: &str) -> String {
     let decodes = |(at, _): (usize, &str)| {
         let digits = key.as_bytes().get(at + 1..at + 3);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

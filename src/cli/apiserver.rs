@@ -1,5 +1,6 @@
 //! `bulward apiserver`: flags by the names that k8s.io/apiserver gives them, so that operators know them.
 
+mod audit;
 pub(super) mod encryption;
 mod etcd;
 mod history;
@@ -50,6 +51,8 @@ pub(super) struct Args {
     authentication: identity::AuthenticationArgs,
     #[command(flatten, next_help_heading = "Authorization")]
     authorization: identity::AuthorizationArgs,
+    #[command(flatten, next_help_heading = "Audit")]
+    audit: audit::AuditArgs,
     #[command(flatten, next_help_heading = "Tenancy")]
     tenancy: TenancyArgs,
 }
@@ -175,6 +178,7 @@ impl Args {
             limits: self.limits.config()?,
             authentication: self.authentication.config(&cluster)?,
             authorization: self.authorization.config(&cluster)?,
+            audit: self.audit.config()?,
             cluster,
             unfiltered_users: listed(self.tenancy.unfiltered_users),
             reserved_names: reserved(self.tenancy.reserved_names)?,

@@ -17,7 +17,9 @@ use std::{
 
 use super::{Failure, apiserver, listen, signals};
 use crate::{
-    config::{Apiserver, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage, Tls},
+    config::{
+        Apiserver, Audit, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage, Tls,
+    },
     controllers::manager::Manager,
     groups,
     http::{limits::Allowance, listener::Limits, shutdown::Shutdown},
@@ -124,6 +126,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
         },
         authorization: Authorization::StoredRoles,
         // Nobody here to whom a missing object means anything uses the filtered view (visibility.md V16).
+        audit: Audit::default(),
         unfiltered_users: Vec::new(),
         reserved_names: Vec::new(),
         kubecarrier_templates: false,

@@ -4,6 +4,7 @@
 
 use std::{fmt, time::Duration};
 
+use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::{BodyExt, Limited};
 use kube::{Client, client::Body};
@@ -11,6 +12,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// Answers larger than this are not read.
 const MAX_ANSWER: usize = 4 << 20;
+
+/// How long one delivery may take.
+const DELIVERY: Duration = Duration::from_secs(30);
 
 /// How long and how often to try.
 #[derive(Clone, Debug)]
@@ -81,6 +85,16 @@ impl CallError {
     /// Whether another attempt may help.
     pub fn is_transient(&self) -> bool {
         self.transient
+    }
+}
+
+impl CallError {
+    /// The same error, as one that another attempt may help.
+    pub fn into_transient(self) -> Self {
+        Self {
+            transient: true,
+            ..self
+        }
     }
 }
 
@@ -161,12 +175,32 @@ pub async fn post<Q: Serialize, A: DeserializeOwned>(
     question: &Q,
 ) -> Result<A, CallError> {
     let body = serde_json::to_vec(question).map_err(|error| CallError::lasting(error.to_string()))?;
+    let bytes = send(client, path, body.into()).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // serde's text may quote the answer; where it is wrong is enough.
+        CallError::lasting(format!(
+            "{path}: the answer is not understood (column {})",
+            error.column()
+        ))
+    })
+}
+
+/// POSTs JSON once to the URL of a kubeconfig, as it stands there; what is answered matters to nobody but for its code.
+pub async fn deliver(client: &Client, json: Bytes) -> Result<(), CallError> {
+    // An URI without a path: the client puts its own URL there, and nothing behind it.
+    let attempt = tokio::time::timeout(DELIVERY, send(client, "webhook", json)).await;
+    attempt.map_err(|_| CallError::transient(format!("webhook: no answer within {DELIVERY:?}")))??;
+    Ok(())
+}
+
+/// The body of an answer that is a success.
+async fn send(client: &Client, path: &str, json: Bytes) -> Result<Bytes, CallError> {
     let request = Request::builder()
         .method(Method::POST)
         .uri(path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json")
-        .body(Body::from(body))
+        .body(Body::from(json))
         .map_err(|error| CallError::lasting(error.to_string()))?;
     let answer = client.send(request).await?;
     let code = answer.status();
@@ -181,13 +215,7 @@ pub async fn post<Q: Serialize, A: DeserializeOwned>(
             format!("{path}: {code}{}", message(&bytes)),
         ));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
-        // serde's text may quote the answer; where it is wrong is enough.
-        CallError::lasting(format!(
-            "{path}: the answer is not understood (column {})",
-            error.column()
-        ))
-    })
+    Ok(bytes)
 }
 
 /// The message of a Status, if that is what the cluster answered with.

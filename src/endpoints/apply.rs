@@ -23,6 +23,7 @@ pub async fn apply(call: &Call<'_>, bytes: &[u8]) -> Result<Response<Body>, Stat
     let decoded =
         body::decode_yaml(bytes).map_err(|why| undecodable(format!("error converting YAML to JSON: {why}")))?;
     let mut config = decoded.value;
+    call.caller.notes.submit_other(|| Some(config.clone()));
     check(call, &config)?;
     let warnings = match options.field_validation {
         FieldValidation::Strict if !decoded.duplicates.is_empty() => {

@@ -16,6 +16,7 @@ pub async fn create(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
     let bytes = input::read_counted(call, "create", upload).await?;
     let options = CreateOptions::decode(call.query)?;
     let wanted = input::object(call, media, &bytes, options.field_validation)?;
+    call.caller.notes.submit(&wanted.object);
     input::same_namespace(call, &wanted.object)?;
     let write = WriteOptions {
         dry_run: options.dry_run,

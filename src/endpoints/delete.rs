@@ -1,6 +1,7 @@
 //! DELETE of one object (k8s.io/apiserver pkg/endpoints/handlers/delete.go).
 
 use http::{HeaderMap, Response, StatusCode};
+use serde_json::{Value, json};
 
 use super::encode::{self, Shown};
 use super::{Call, input};
@@ -45,5 +46,18 @@ pub async fn options(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> R
     if bytes.is_empty() {
         return DeleteOptions::from_query(call.query);
     }
-    DeleteOptions::from_body(&input::options(headers, &bytes)?)
+    let body = input::options(headers, &bytes)?;
+    let options = DeleteOptions::from_body(&body)?;
+    call.caller.notes.submit_other(|| Some(named(body)));
+    Ok(options)
+}
+
+/// Options as an audit shows them, with what they are.
+fn named(mut options: Value) -> Value {
+    for (field, what) in [("kind", "DeleteOptions"), ("apiVersion", "v1")] {
+        if options[field].as_str().unwrap_or_default().is_empty() {
+            options[field] = json!(what);
+        }
+    }
+    options
 }

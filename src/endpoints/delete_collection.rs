@@ -8,6 +8,7 @@ use super::list::Listed;
 use super::{Call, delete, encode, list};
 use crate::http::body::Body;
 use crate::http::upload::Upload;
+use crate::rest::store::grounds::forget;
 use crate::watchcache::Object;
 use crate::wire::status::Status;
 
@@ -41,5 +42,7 @@ pub async fn delete_collection(
             Err(status) => return Err(status),
         }
     }
+    forget(&call.caller.notes);
+    call.caller.notes.show(deleted.len());
     encode::list(call, at, &page, &list::shown(call, &deleted, &snapshot, at))
 }

@@ -30,6 +30,7 @@ pub async fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
         objects,
         page,
     } = selected(call).await?;
+    call.caller.notes.show(objects.len());
     encode::list(call, at, &page, &shown(call, &objects, &snapshot, at))
 }
 

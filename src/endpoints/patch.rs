@@ -42,6 +42,7 @@ pub async fn patch(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Res
         return apply::apply(call, &bytes).await;
     }
     let options = PatchOptions::decode(call.query, false)?;
+    call.caller.notes.submit_other(|| serde_json::from_slice(&bytes).ok());
     let strict = options.field_validation != FieldValidation::Ignore;
     // Whether the object is there at all is said before what is wrong with the patch.
     let decoded = Change::decode(kind, &bytes, strict);

@@ -18,6 +18,7 @@ pub async fn update(call: &Call<'_>, headers: &HeaderMap, upload: &Upload) -> Re
     let bytes = input::read_counted(call, "update", upload).await?;
     let options = UpdateOptions::decode(call.query)?;
     let wanted = input::object(call, media, &bytes, options.field_validation)?;
+    call.caller.notes.submit(&wanted.object);
     same_place(call, &wanted.object).map_err(|status| status.with_warnings(&wanted.warnings))?;
     let write = WriteOptions {
         dry_run: options.dry_run,

@@ -173,7 +173,7 @@ impl Owned {
                 user: Arc::default(),
                 subjects: subscription.subjects(),
                 unfiltered: call.caller.unfiltered,
-                notes: Arc::default(),
+                notes: call.caller.notes.clone(),
             },
             namespace: call.namespace.into(),
             metrics: call.metrics.watch(&version.group, &version.version, plural),

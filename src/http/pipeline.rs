@@ -13,9 +13,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Level};
 
+use super::audit;
 use super::body::Body;
 use super::counting::Counting;
 use super::draining;
+use super::impersonation::Impersonation;
 use super::labels::Labels;
 use super::limits::Limits;
 use super::listener::{ConnectionEvent, Handler, Peer};
@@ -23,13 +25,14 @@ use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
 use super::upgrade::Upgrade;
 use super::upload::Upload;
+use crate::audit::Auditor;
 use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
 use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::duration::{go_complaint, parse_duration};
 use crate::wire::negotiate;
-use crate::wire::notes::Notes;
+use crate::wire::notes::{Detail, Notes};
 use crate::wire::options::Query;
 use crate::wire::status::Status;
 use crate::wire::user::UserInfo;
@@ -123,6 +126,10 @@ pub trait Route: Send + Sync + 'static {
 pub struct Pipeline {
     /// Who is asking.
     pub authenticator: Arc<dyn Authenticator>,
+    /// What records requests, if anything does.
+    pub audit: Option<Arc<Auditor>>,
+    /// Who may act as somebody else.
+    pub impersonation: Impersonation,
     /// May they.
     pub authorizer: Arc<dyn Authorizer>,
     /// What they get.
@@ -138,7 +145,8 @@ impl Handler for Pipeline {
     async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Body> {
         let audit_id = audit_id(request.headers());
         let span = tracing::info_span!("request", audit_id = audit_id.to_str().unwrap_or_default());
-        let response = AssertUnwindSafe(self.serve(request, peer))
+        let id = audit_id.to_str().unwrap_or_default();
+        let response = AssertUnwindSafe(self.serve(request, peer, id))
             .catch_unwind()
             .instrument(span.clone())
             .await;
@@ -162,7 +170,7 @@ impl Handler for Pipeline {
 }
 
 impl Pipeline {
-    async fn serve(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+    async fn serve(&self, mut request: Request<Incoming>, peer: &Peer, audit_id: &str) -> Response<Body> {
         let upgrade = request.headers().contains_key(UPGRADE).then(|| {
             let on = hyper::upgrade::on(&mut request);
             Upgrade::new(on, peer.afterwards.clone())
@@ -194,57 +202,91 @@ impl Pipeline {
         let mut countable = false;
         let mut headers = parts.headers;
         let notes = Arc::new(Notes::default());
+        let uri = parts.uri.clone();
+        let about = info.clone();
+        let seen = audit::Seen {
+            auditor: self.audit.as_ref(),
+            audit_id,
+            uri: &uri,
+            peer,
+            info: &about,
+            notes: &notes,
+        };
         let result = async {
             if let Some(refusal) = draining::refuse(peer, parts.version, &info, &headers) {
                 return Ok(refusal);
             }
             let limit = timeout(&info, &query, self.limits.request_timeout())?;
             let deadline = limit.map(|limit| started + limit);
-            let caller = Arc::new(self.authenticate(&mut headers, peer).await?);
-            user = Some(caller.clone());
-            let admitted = match self.limits.admit(&caller, &info, deadline).await {
-                Ok(admitted) => admitted,
-                Err(refusal) => {
-                    counting.terminated(refusal.status());
-                    // As in Go: of those who are turned away, these are counted.
-                    countable = true;
-                    return Ok(refusal);
+            let caller = match self.authenticate(&mut headers, peer).await {
+                Ok(caller) => Arc::new(caller),
+                Err(status) => {
+                    let refusal = respond::status(&status, errors);
+                    return Ok(seen.unauthenticated(&headers, refusal).await);
                 }
             };
-            if let Err(denied) = self.authorize(&caller, &info, errors).await {
-                return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
-            }
-            countable = true;
-            let permission = Permission {
-                authorizer: self.authorizer.clone(),
-                user: caller.clone(),
-                info: info.clone(),
+            let record = match seen.received(&headers, &caller).await {
+                Ok(record) => record,
+                Err(refusal) => return Ok(refusal),
             };
-            let authorized = Authorized {
-                permission,
-                method: parts.method,
-                path: parts.uri.path().to_owned(),
-                info,
-                raw_query,
-                query,
-                headers,
-                user: caller,
-                body,
-                upgrade,
-                pretty,
-                errors,
-                drain: peer.drain.clone(),
-                notes: notes.clone(),
+            let answer = async {
+                let impersonated = self.impersonation.impersonate(&mut headers, &info, &caller).await?;
+                let caller = match impersonated {
+                    None => caller,
+                    Some(other) => {
+                        if let Some(record) = &record {
+                            record.impersonated(&other.user, other.constraint);
+                        }
+                        other.user
+                    }
+                };
+                user = Some(caller.clone());
+                let admitted = match self.limits.admit(&caller, &info, deadline).await {
+                    Ok(admitted) => admitted,
+                    Err(refusal) => {
+                        counting.terminated(refusal.status());
+                        // As in Go: of those who are turned away, these are counted.
+                        countable = true;
+                        return Ok(refusal);
+                    }
+                };
+                if let Err(denied) = self.authorize(&caller, &info, errors, &notes).await {
+                    return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
+                }
+                countable = true;
+                let permission = Permission {
+                    authorizer: self.authorizer.clone(),
+                    user: caller.clone(),
+                    info: info.clone(),
+                };
+                let authorized = Authorized {
+                    permission,
+                    method: parts.method,
+                    path: parts.uri.path().to_owned(),
+                    info,
+                    raw_query,
+                    query,
+                    headers,
+                    user: caller,
+                    body,
+                    upgrade,
+                    pretty,
+                    errors,
+                    drain: peer.drain.clone(),
+                    notes: notes.clone(),
+                };
+                let answer = self.route.route(authorized);
+                let answer = match deadline {
+                    None => answer.await,
+                    Some(deadline) => tokio::time::timeout_at(deadline, answer).await.unwrap_or_else(|_| {
+                        counting.terminated(StatusCode::GATEWAY_TIMEOUT);
+                        timed_out()
+                    }),
+                };
+                Ok(admitted.answered(answer, peer))
             };
-            let answer = self.route.route(authorized);
-            let answer = match deadline {
-                None => answer.await,
-                Some(deadline) => tokio::time::timeout_at(deadline, answer).await.unwrap_or_else(|_| {
-                    counting.terminated(StatusCode::GATEWAY_TIMEOUT);
-                    timed_out()
-                }),
-            };
-            Ok(admitted.answered(answer, peer))
+            let answer = answer.map(|answer| answer.unwrap_or_else(|status: Status| respond::status(&status, errors)));
+            Ok(audit::around(record.clone(), &about, peer, answer).await)
         };
         let mut response = result
             .await
@@ -289,6 +331,7 @@ impl Pipeline {
         user: &UserInfo,
         info: &RequestInfo,
         errors: Manner,
+        notes: &Notes,
     ) -> Result<(), Result<Response<Body>, Status>> {
         let started = Instant::now();
         let attributes = info.attributes();
@@ -301,6 +344,9 @@ impl Pipeline {
         };
         self.metrics.authorization(outcome, started.elapsed());
         self.metrics.filter("authorization", started.elapsed());
+        if notes.wanted(Detail::Facts) {
+            audit::decided(notes, &decision);
+        }
         match decision {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => {
@@ -310,12 +356,7 @@ impl Pipeline {
             }
             Err(error) => {
                 tracing::error!(%error, "no authorization decision");
-                let text = format!("Internal Server Error: {:?}: {error}\n", info.path);
-                Err(Ok(respond::bytes(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    respond::TEXT,
-                    text,
-                )))
+                Err(Ok(respond::internal(&info.path, &error)))
             }
         }
     }

@@ -84,6 +84,13 @@ pub fn status(status: &Status, manner: Manner) -> Response<Body> {
     response
 }
 
+/// What Go's servers answer where they cannot tell an error in their own words
+/// (k8s.io/apiserver pkg/endpoints/handlers/responsewriters/errors.go InternalError).
+pub fn internal(path: &str, error: &dyn std::fmt::Display) -> Response<Body> {
+    let text = format!("Internal Server Error: {path:?}: {error}\n");
+    bytes(StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
+}
+
 /// A `Warning` header before all others.
 pub fn add_first_warning(headers: &mut HeaderMap, warning: &str) {
     let others: Vec<HeaderValue> = headers.get_all(WARNING).iter().cloned().collect();

@@ -10,6 +10,7 @@ mod admit;
 pub mod apply;
 pub mod create;
 pub mod delete;
+pub mod grounds;
 pub mod prepare;
 pub mod read;
 pub mod seen;

@@ -3,13 +3,14 @@
 //! Names, labels and buckets are those of k8s.io/apiserver where it has the metric, so that its dashboards and alerts fit;
 //! our own start with `bulward_`. `docs/metrics.md` has all of them.
 
+pub mod audit;
 pub mod controllers;
 mod described;
 mod few;
 mod flow;
-pub mod policies;
 mod health;
 mod identity;
+pub mod policies;
 mod process;
 mod requests;
 mod stored;
@@ -69,6 +70,7 @@ pub struct Metrics {
     visibility_bytes: IntGauge,
     watchers: IntGauge,
     policies: policies::PolicyMetrics,
+    audit: audit::AuditMetrics,
 }
 
 // === impl Metrics ===
@@ -118,6 +120,7 @@ impl Metrics {
             ),
             serving_until: OnceLock::new(),
             policies: policies::PolicyMetrics::new(it),
+            audit: audit::AuditMetrics::new(it),
             registry,
             described: described.into_inner(),
         }
@@ -126,6 +129,11 @@ impl Metrics {
     /// Those of ValidatingAdmissionPolicies.
     pub fn policies(&self) -> policies::PolicyMetrics {
         self.policies.clone()
+    }
+
+    /// What is counted of the audit.
+    pub fn audit(&self) -> &audit::AuditMetrics {
+        &self.audit
     }
 
     /// The text that `/metrics` answers with, of type [`CONTENT_TYPE`].

@@ -81,6 +81,23 @@ impl Audience {
         through.min().map(|project| Role::Via(project.clone()))
     }
 
+    /// As [`Audience::role`], with the subject that gives it.
+    pub fn witness<'a>(&self, subjects: &'a [SubjectKey]) -> Option<(Role, &'a SubjectKey)> {
+        let among = |list: &[SubjectKey]| subjects.iter().find(|subject| list.binary_search(subject).is_ok());
+        if let Some(subject) = among(&self.facts.owners) {
+            return Some((Role::Owner, subject));
+        }
+        if let Some(subject) = among(&self.facts.members) {
+            return Some((Role::Member, subject));
+        }
+        let through = subjects
+            .iter()
+            .filter_map(|subject| Some((self.through.first(subject)?, subject)));
+        through
+            .min()
+            .map(|(project, subject)| (Role::Via(project.clone()), subject))
+    }
+
     /// Calls `each` for every subject that sees the object; a subject may come twice.
     pub fn for_each(&self, mut each: impl FnMut(&SubjectKey)) {
         self.facts.owners.iter().for_each(&mut each);

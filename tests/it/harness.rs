@@ -31,7 +31,7 @@ mod waiting;
 
 pub(crate) use aggregation::Registration;
 pub(crate) use bulward::{Bulward, GROUPS};
-pub(crate) use control_plane::ControlPlane;
+pub(crate) use control_plane::{AUDIT_POLICY, ControlPlane};
 pub(crate) use controllers::Controllers;
 pub(crate) use etcd::Etcd;
 pub(crate) use etcd_cluster::EtcdCluster;

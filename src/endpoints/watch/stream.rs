@@ -154,6 +154,7 @@ impl Stream {
             return None;
         };
         let mut out = Vec::new();
+        let waiting = objects.len();
         while out.len() < PIECE
             && let Some(object) = objects.next()
         {
@@ -162,7 +163,9 @@ impl Stream {
             self.frames.event(Kind::Added, &object, object.revision, role, &mut out);
             self.own.metrics.event(out.len() - before);
         }
-        if objects.len() == 0 {
+        let left = objects.len();
+        self.own.caller.notes.show(waiting - left);
+        if left == 0 {
             self.before = None;
             if self.options.allow_watch_bookmarks {
                 let before = out.len();
@@ -204,6 +207,7 @@ impl Stream {
             indirect |= revision != entry.revision;
             self.tell(change, kind);
             let before = piece.len();
+            self.own.caller.notes.show(1);
             match (encoded, self.frames.form()) {
                 (Some(encoded), Some(form)) => {
                     let frames = &mut self.frames;

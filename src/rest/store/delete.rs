@@ -111,6 +111,7 @@ impl Store {
         current: Option<&Arc<Object>>,
         snapshot: &Snapshot,
     ) -> Result<Plan, Status> {
+        self.tell_grounds(target, current, snapshot);
         let current = current
             .filter(|object| self.sees(target, object, snapshot))
             .ok_or_else(|| not_found(target))?;

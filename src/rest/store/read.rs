@@ -60,6 +60,7 @@ impl Store {
     pub async fn get(&self, target: &Target<'_>, freshness: Freshness) -> Result<(Arc<Object>, Arc<Snapshot>), Status> {
         let snapshot = self.snapshot(freshness).await?;
         let object = snapshot.get(target.kind, &target.key()).cloned();
+        self.tell_grounds(target, object.as_ref(), &snapshot);
         let visible = object.filter(|object| self.sees(target, object, &snapshot));
         visible
             .map(|object| (object, snapshot))

@@ -144,6 +144,7 @@ impl Store {
         snapshot: &Snapshot,
         way: Way<'_>,
     ) -> Result<Plan, Status> {
+        self.tell_grounds(target, current, snapshot);
         let current = current
             .filter(|object| self.sees(target, object, snapshot))
             .ok_or_else(|| not_found(target))?;

@@ -22,6 +22,13 @@ pub(crate) const GROUPS: [(&str, &str); 2] = [("apiserver.bulward.io", "v1alpha1
 /// The group of what makes roles.
 const ROLES: (&str, &str) = ("bulward.io", "v1alpha1");
 
+/// Everything of callers who carry the group `audited` is recorded.
+const AUDIT_POLICY: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+rules: [{level: RequestResponse, userGroups: [audited]}]
+";
+
 /// A `bulward apiserver` on a control plane's etcd, under the service account that our manifests give it. Dropping it kills it.
 pub(crate) struct Bulward {
     name: String,
@@ -30,7 +37,7 @@ pub(crate) struct Bulward {
     manifests: PathBuf,
     log: Log,
     process: Mutex<Option<Process>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Bulward {
@@ -77,6 +84,8 @@ impl Bulward {
             .ca()
             .serving(&[&host, "localhost", "127.0.0.1"])
             .write(folder.path(), "serving");
+        let policy = folder.path().join("audit-policy.yaml");
+        std::fs::write(&policy, AUDIT_POLICY).map_err(|e| e.to_string())?;
         let path = |p: &Path| p.display().to_string();
         let mut args = vec![
             format!("--kubeconfig={}", path(&kubeconfig)),
@@ -87,6 +96,8 @@ impl Bulward {
             format!("--tls-cert-file={}", path(&certificate)),
             format!("--tls-private-key-file={}", path(&key)),
             "--v=2".to_owned(),
+            format!("--audit-policy-file={}", path(&policy)),
+            format!("--audit-log-path={}", path(&folder.path().join("audit.log"))),
         ];
         override_flags(&mut args, flags);
         args.insert(0, "apiserver".to_owned());
@@ -100,7 +111,7 @@ impl Bulward {
             manifests,
             log,
             process,
-            _folder: folder,
+            folder,
         };
         server.try_restart().await?;
         Ok(server)
@@ -134,6 +145,11 @@ impl Bulward {
         let ready = serving(&process, self.port).await;
         *self.process.lock() = Some(process);
         ready
+    }
+
+    /// The file of what is recorded: every request of callers who carry the group `audited`.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
     }
 
     /// `https://127.0.0.1:<port>`, past the aggregator.

@@ -22,6 +22,27 @@ const USERS: [(&str, &str); 4] = [
 /// Who kube-controller-manager is where it does not act as one of its controllers' service accounts.
 const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
 
+/// What kube-apiserver records, for comparison with what we do: of the kinds of one group, and of one path.
+pub(crate) const AUDIT_POLICY: &str = r#"
+apiVersion: audit.k8s.io/v1
+kind: Policy
+rules:
+- level: Metadata
+  resources: [{group: audit.example.com, resources: ["metas", "metas/*"]}]
+- level: Request
+  omitManagedFields: true
+  resources: [{group: audit.example.com, resources: ["reqs", "*/status"]}]
+- level: None
+  verbs: ["list"]
+  resources: [{group: audit.example.com, resources: ["fulls"]}]
+  users: ["silent"]
+- level: RequestResponse
+  omitStages: ["RequestReceived"]
+  resources: [{group: audit.example.com}]
+- level: Metadata
+  nonResourceURLs: ["/audit-probe*"]
+"#;
+
 /// A running control plane. Dropping it kills its processes and removes its data.
 pub(crate) struct ControlPlane {
     name: String,
@@ -146,6 +167,11 @@ impl ControlPlane {
     /// The token under which our servers run here: `deploy` makes their account and answers a token of it, once.
     pub(super) async fn token(&self, deploy: impl AsyncFnOnce() -> Result<String, String>) -> Result<String, String> {
         self.token.get_or_try_init(async || deploy().await).await.cloned()
+    }
+
+    /// The file of what is recorded as [`AUDIT_POLICY`] says.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
     }
 
     /// What its logs are called after.
@@ -273,6 +299,8 @@ struct Files {
     front_proxy_client: (PathBuf, PathBuf),
     signing_key: PathBuf,
     signing_public: PathBuf,
+    audit_policy: PathBuf,
+    audit_log: PathBuf,
 }
 
 impl Files {
@@ -297,6 +325,8 @@ impl Files {
             front_proxy_client: front_proxy_client.write(folder, "front-proxy-client"),
             signing_key: text("service-accounts.key", private),
             signing_public: text("service-accounts.pub", public),
+            audit_policy: text("audit-policy.yaml", AUDIT_POLICY.to_owned()),
+            audit_log: folder.join("audit.log"),
         }
     }
 }
@@ -334,6 +364,8 @@ fn api_server_command(program: &Path, etcd: &str, port: u16, files: &Files) -> C
         .arg("--requestheader-extra-headers-prefix=X-Remote-Extra-")
         .arg(flag("proxy-client-cert-file", &files.front_proxy_client.0))
         .arg(flag("proxy-client-key-file", &files.front_proxy_client.1))
+        .arg(flag("audit-policy-file", &files.audit_policy))
+        .arg(flag("audit-log-path", &files.audit_log))
         .arg("--service-account-issuer=https://kubernetes.default.svc")
         .arg(flag("service-account-key-file", &files.signing_public))
         .arg(flag("service-account-signing-key-file", &files.signing_key))

@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) kubecarrier_templates: bool,
     /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
     pub(crate) front_proxy_ca: Option<String>,
+    /// What is recorded of requests.
+    pub(crate) audit: bulward::config::Audit,
     /// How much of the past it remembers.
     pub(crate) history: bulward::watchcache::log::Bounds,
     /// How much a caller may have at once.
@@ -144,6 +146,7 @@ impl InProcess {
                 true => Authorization::StoredRoles,
                 false => Authorization::Development,
             },
+            audit: settings.audit,
             unfiltered_users: settings.unfiltered_users,
             reserved_names: settings.reserved_names,
             kubecarrier_templates: settings.kubecarrier_templates,

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::in_process::{Answer, Caller, InProcess, Settings, memory};
 use super::{ControlPlane, STARTUP, eventually};
 
-pub(crate) use normal::normal;
+pub(crate) use normal::{normal, strip};
 
 /// Two servers of the same kinds.
 pub(crate) struct Twin {
@@ -127,17 +127,17 @@ pub(crate) fn definition(group: &str, kind: &Kind) -> Value {
 impl Twin {
     /// Defines `kinds` in `group` (a name of the test's own) on the shared control plane and serves them here.
     pub(crate) async fn new(group: &str, kinds: Vec<Kind>) -> Self {
+        Self::with(group, kinds, Settings::default()).await
+    }
+
+    /// As [`Twin::new`], with settings for our side.
+    pub(crate) async fn with(group: &str, kinds: Vec<Kind>, settings: Settings) -> Self {
         let plane = ControlPlane::shared().await;
         let definitions: Vec<Value> = kinds.iter().map(|kind| definition(group, kind)).collect();
         plane.apply(&definitions).await;
         let theirs = Side::new(Caller::through(plane.client("admin").await));
         let plurals: Vec<String> = kinds.iter().map(|kind| kind.plural.clone()).collect();
-        let server = InProcess::serving(
-            memory().await.storage.clone(),
-            Settings::default(),
-            registry(group, kinds),
-        )
-        .await;
+        let server = InProcess::serving(memory().await.storage.clone(), settings, registry(group, kinds)).await;
         for plural in plurals {
             eventually("the definitions are served", STARTUP, async || {
                 let answer = theirs.caller.get(&format!("/apis/{group}/v1/{plural}")).await;

@@ -49,7 +49,8 @@ fn indented(answer: &Answer) -> (bool, bool) {
     (json && answer.body.starts_with(b"{\n"), answer.body.ends_with(b"\n"))
 }
 
-fn strip(value: &mut Value) {
+/// Takes out uids, times and revisions.
+pub(crate) fn strip(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (key, member) in members.iter_mut() {
