@@ -1,5 +1,6 @@
 //! What a server is told to be: plain values, checked before anything starts, no globals.
 
+mod admission;
 mod etcd;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ mod tests;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use crate::wire::duration::parse_duration;
+pub use admission::{Admission, Plugin};
 pub use etcd::{check_endpoint, parse_prefix};
 
 use crate::http::listener::Limits;
@@ -45,6 +47,8 @@ pub struct Apiserver {
     pub authentication: Authentication,
     /// Who decides what they may do.
     pub authorization: Authorization,
+    /// What of the cluster's admission applies here.
+    pub admission: Admission,
     /// User names that read and write without filter or ownership check.
     pub unfiltered_users: Vec<String>,
     /// Patterns (`*` for any text) of names that nobody may create, besides the built-in ones.

@@ -1,5 +1,6 @@
 //! Wiring: a checked configuration and an open listener become a server.
 
+mod admission;
 mod identity;
 mod roles;
 mod storage;
@@ -85,11 +86,16 @@ pub async fn serve(
     let specs = store::specs(&registry).map_err(Error::Resources)?;
     let cache = Cache::new(specs, storage.clone(), config.history);
     let mut store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
+    let metrics = Arc::new(Metrics::new());
+    let admission = admission::Admissions::follow(&config, &registry, metrics.admission(), &stop).await?;
     let mut roles = None;
     if config.authorization == Authorization::StoredRoles {
         let stored = Arc::new(StoredRoles::new(&registry, cache.clone()).map_err(Error::Resources)?);
         store = store.with_admission(stored.clone());
         roles = Some(stored);
+    }
+    if let Some(admission) = &admission {
+        store = store.with_admission(admission.plugins());
     }
     let identity = identity::Identity::establish(&config, roles, &stop).await?;
 
@@ -100,8 +106,11 @@ pub async fn serve(
             .follow(config.serving.certificate_refresh, stop.clone()),
     );
 
-    let health = health(&cache, &storage).with_shutdown(&shutdown);
-    let metrics = Arc::new(Metrics::new());
+    let mut health = health(&cache, &storage);
+    if let Some(admission) = admission {
+        health = admission.checked(health);
+    }
+    let health = health.with_shutdown(&shutdown);
     let mut paths = health.paths();
     paths.push("/metrics".to_owned());
     let documents = Documents::new(

@@ -1,5 +1,6 @@
 //! `bulward apiserver`: flags by the names that k8s.io/apiserver gives them, so that operators know them.
 
+mod admission;
 mod etcd;
 mod history;
 mod identity;
@@ -41,6 +42,8 @@ pub(super) struct Args {
     authentication: identity::AuthenticationArgs,
     #[command(flatten, next_help_heading = "Authorization")]
     authorization: identity::AuthorizationArgs,
+    #[command(flatten, next_help_heading = "Admission")]
+    admission: admission::AdmissionArgs,
     #[command(flatten, next_help_heading = "Tenancy")]
     tenancy: TenancyArgs,
 }
@@ -148,6 +151,7 @@ impl Args {
             authentication: self.authentication.config(&cluster)?,
             authorization: self.authorization.config(&cluster)?,
             cluster,
+            admission: self.admission.config()?,
             unfiltered_users: listed(self.tenancy.unfiltered_users),
             reserved_names: reserved(self.tenancy.reserved_names)?,
             kubecarrier_templates: self.tenancy.kubecarrier_templates,

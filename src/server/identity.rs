@@ -108,7 +108,7 @@ async fn authorizer(config: &Authorization, roles: Option<Arc<StoredRoles>>) -> 
     }
 }
 
-async fn client(flag: &str, cluster: &Cluster) -> Result<Option<Client>, Error> {
+pub(super) async fn client(flag: &str, cluster: &Cluster) -> Result<Option<Client>, Error> {
     let path = match cluster {
         Cluster::None => return Ok(None),
         Cluster::InCluster => None,

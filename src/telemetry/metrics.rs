@@ -3,18 +3,21 @@
 //! Names, labels and buckets are those of k8s.io/apiserver pkg/endpoints/metrics/metrics.go where it has the metric, so
 //! that its dashboards and alerts fit; our own start with `bulward_`.
 
+pub mod admission;
 pub mod controllers;
 mod process;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt::Display, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
 };
+
+use self::admission::AdmissionMetrics;
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
@@ -98,6 +101,7 @@ pub struct Metrics {
     visibility_postings: IntGauge,
     visibility_bytes: IntGauge,
     watchers: IntGauge,
+    admission: Arc<AdmissionMetrics>,
 }
 
 // === impl Metrics ===
@@ -206,8 +210,14 @@ impl Metrics {
             ),
             visibility_bytes: it.gauge("bulward_visibility_bytes", "Memory of the visibility index, estimated."),
             watchers: it.gauge("bulward_watchers", "Watches that are running."),
+            admission: Arc::new(AdmissionMetrics::new(it)),
             registry,
         }
+    }
+
+    /// Those of admission.
+    pub fn admission(&self) -> &Arc<AdmissionMetrics> {
+        &self.admission
     }
 
     /// The text that `/metrics` answers with, of type [`CONTENT_TYPE`].

@@ -14,6 +14,7 @@ const ALLOWED: &str = "
     cluster    |                                     | asks kube-apiserver what it is told to; it knows no requests
     authn      | cluster wire                        | says who asks from a request's parts, whatever is asked for
     authz      | cluster wire                        | says yes or no to attributes, whatever serves them
+    admission  | rest cluster telemetry wire         | the cluster's say in a write: it knows what rest hands it, and no HTTP
     telemetry  | wire                                | used from many places, so it uses few
     certs      | wire                                | makes and reads certificates for whoever needs some
     http       | authn authz telemetry wire          | the way to an endpoint; it does not know what endpoints do

@@ -137,6 +137,7 @@ impl InProcess {
                 true => Authorization::StoredRoles,
                 false => Authorization::Development,
             },
+            admission: bulward::config::Admission::default(),
             unfiltered_users: settings.unfiltered_users,
             reserved_names: settings.reserved_names,
             kubecarrier_templates: settings.kubecarrier_templates,
