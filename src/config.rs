@@ -1,5 +1,6 @@
 //! What a server is told to be: plain values, checked before anything starts, no globals.
 
+mod admission;
 mod audit;
 mod encryption;
 mod etcd;
@@ -10,6 +11,7 @@ mod tls;
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 pub use crate::wire::duration::parse_duration;
+pub use admission::{Admission, Plugin};
 pub use audit::{Audit, AuditLog, AuditWebhook};
 pub use encryption::Encryption;
 pub use etcd::{check_endpoint, parse_prefix};
@@ -60,6 +62,8 @@ pub struct Apiserver {
     pub authorization: Authorization,
     /// What is recorded of requests.
     pub audit: Audit,
+    /// What of the cluster's admission applies here.
+    pub admission: Admission,
     /// User names that read and write without filter or ownership check.
     pub unfiltered_users: Vec<String>,
     /// Patterns (`*` for any text) of names that nobody may create, besides the built-in ones.

@@ -1,5 +1,6 @@
 //! Wiring: a checked configuration and an open listener become a server.
 
+mod admission;
 mod audit;
 mod certificates;
 mod health;
@@ -100,14 +101,20 @@ pub async fn serve(
         roles = Some(stored);
     }
     let identity = identity::Identity::establish(&config, roles, &metrics, &stop).await?;
+    let admission = admission::Admissions::follow(&config, &registry, &identity.authorizer, &metrics, &stop).await?;
+    if let Some(admission) = &admission {
+        store = store.with_admission(admission.plugins());
+    }
 
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));
 
     let everybody = serving.everybody;
     metrics.serving_certificate(move || everybody.not_after());
-    let health = health::checks(&cache, &storage)
-        .with_shutdown(&shutdown)
-        .with_metrics(metrics.clone());
+    let mut health = health::checks(&cache, &storage);
+    if let Some(admission) = admission {
+        health = admission.checked(health);
+    }
+    let health = health.with_shutdown(&shutdown).with_metrics(metrics.clone());
     let mut paths = health.paths();
     paths.extend(["/metrics", "/metrics/slis"].map(str::to_owned));
     let documents = Documents::new(

@@ -1,5 +1,6 @@
 //! `bulward apiserver`: flags by the names that k8s.io/apiserver gives them, so that operators know them.
 
+mod admission;
 mod audit;
 pub(super) mod encryption;
 mod etcd;
@@ -51,6 +52,8 @@ pub(super) struct Args {
     authentication: identity::AuthenticationArgs,
     #[command(flatten, next_help_heading = "Authorization")]
     authorization: identity::AuthorizationArgs,
+    #[command(flatten, next_help_heading = "Admission")]
+    admission: admission::AdmissionArgs,
     #[command(flatten, next_help_heading = "Audit")]
     audit: audit::AuditArgs,
     #[command(flatten, next_help_heading = "Tenancy")]
@@ -180,6 +183,7 @@ impl Args {
             authorization: self.authorization.config(&cluster)?,
             audit: self.audit.config()?,
             cluster,
+            admission: self.admission.config()?,
             unfiltered_users: listed(self.tenancy.unfiltered_users),
             reserved_names: reserved(self.tenancy.reserved_names)?,
             kubecarrier_templates: self.tenancy.kubecarrier_templates,

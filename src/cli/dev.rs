@@ -127,6 +127,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
         authorization: Authorization::StoredRoles,
         // Nobody here to whom a missing object means anything uses the filtered view (visibility.md V16).
         audit: Audit::default(),
+        admission: crate::config::Admission::default(),
         unfiltered_users: Vec::new(),
         reserved_names: Vec::new(),
         kubecarrier_templates: false,

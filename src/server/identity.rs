@@ -129,7 +129,7 @@ async fn authorizer(
     }
 }
 
-async fn client(flag: &str, cluster: &Cluster) -> Result<Option<Client>, Error> {
+pub(super) async fn client(flag: &str, cluster: &Cluster) -> Result<Option<Client>, Error> {
     let path = match cluster {
         Cluster::None => return Ok(None),
         Cluster::InCluster => None,

@@ -3,6 +3,7 @@
 //! Names, labels and buckets are those of k8s.io/apiserver where it has the metric, so that its dashboards and alerts fit;
 //! our own start with `bulward_`. `docs/metrics.md` has all of them.
 
+pub mod admission;
 pub mod audit;
 pub mod controllers;
 mod described;
@@ -19,13 +20,14 @@ mod tests;
 
 use std::cell::RefCell;
 use std::fmt::Display;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder, core::Collector,
 };
 
+use self::admission::AdmissionMetrics;
 pub use described::Described;
 pub use flow::FlowMetrics;
 pub use requests::{RequestKind, RequestLabels, WatchMetrics};
@@ -71,6 +73,7 @@ pub struct Metrics {
     watchers: IntGauge,
     policies: policies::PolicyMetrics,
     audit: audit::AuditMetrics,
+    admission: Arc<AdmissionMetrics>,
 }
 
 // === impl Metrics ===
@@ -121,6 +124,7 @@ impl Metrics {
             serving_until: OnceLock::new(),
             policies: policies::PolicyMetrics::new(it),
             audit: audit::AuditMetrics::new(it),
+            admission: Arc::new(AdmissionMetrics::new(it)),
             registry,
             described: described.into_inner(),
         }
@@ -134,6 +138,11 @@ impl Metrics {
     /// What is counted of the audit.
     pub fn audit(&self) -> &audit::AuditMetrics {
         &self.audit
+    }
+
+    /// Those of admission.
+    pub fn admission(&self) -> &Arc<AdmissionMetrics> {
+        &self.admission
     }
 
     /// The text that `/metrics` answers with, of type [`CONTENT_TYPE`].

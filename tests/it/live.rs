@@ -1,5 +1,6 @@
 //! Our server as what it is for: behind a real kube-apiserver, used by kubectl, client-go and Kubernetes' own controllers.
 
+mod admission;
 mod clients;
 mod collector;
 mod convergence;

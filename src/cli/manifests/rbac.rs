@@ -20,6 +20,23 @@ const READER: &str = "\
 # It reads there which front proxies it may believe.
 ";
 
+const ADMISSION: &str = "\
+# It admits writes as the cluster is configured to; of Services it asks where a webhook is.
+";
+
+/// What the server follows of the cluster's admission.
+const ADMISSION_RULES: &str = "\
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingadmissionpolicies, mutatingwebhookconfigurations, validatingadmissionpolicies, validatingadmissionpolicybindings, validatingwebhookconfigurations]
+  verbs: [get, list, watch]
+- apiGroups: [\"\"]
+  resources: [namespaces]
+  verbs: [get, list, watch]
+- apiGroups: [\"\"]
+  resources: [services]
+  verbs: [get]
+";
+
 const USERS: &str = "\
 # Every authenticated user may enter the filtered views; the server shows each just their own objects, and lets owners alone change them.
 ";
@@ -66,6 +83,23 @@ pub(super) fn rbac(registry: &Registry, options: &Options) -> String {
         "  namespace: kube-system\n",
         &format!("{service}:authentication-reader"),
         ("Role", reader),
+        &account,
+    );
+
+    out.push_str("---\n");
+    out.push_str(ADMISSION);
+    let admission = format!("{service}:admission");
+    write!(
+        out,
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: {admission}\nrules:\n{ADMISSION_RULES}---\n"
+    )
+    .expect("a string takes all text");
+    binding(
+        &mut out,
+        "ClusterRoleBinding",
+        "",
+        &admission,
+        ("ClusterRole", &admission),
         &account,
     );
 

@@ -61,6 +61,31 @@ impl LabelSelector {
         Ok(Self { requirements })
     }
 
+    /// As objects spell it: labels, and expressions of a key, an operator and values
+    /// (k8s.io/apimachinery pkg/apis/meta/v1/helpers.go `LabelSelectorAsSelector`).
+    ///
+    /// # Errors
+    /// What makes no sense.
+    pub fn of<'a>(
+        labels: impl Iterator<Item = (&'a str, &'a str)>,
+        expressions: impl Iterator<Item = (&'a str, &'a str, Vec<String>)>,
+    ) -> Result<Self, String> {
+        let labels = labels.map(|(key, value)| Requirement::new(key, Operator::Equals, vec![value.to_owned()]));
+        let expressions = expressions.map(|(key, operator, values)| {
+            let operator = match operator {
+                "In" => Operator::In,
+                "NotIn" => Operator::NotIn,
+                "Exists" => Operator::Exists,
+                "DoesNotExist" => Operator::DoesNotExist,
+                other => return Err(format!("\"{other}\" is not a valid label selector operator")),
+            };
+            Requirement::new(key, operator, values)
+        });
+        let mut requirements = labels.chain(expressions).collect::<Result<Vec<_>, _>>()?;
+        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Self { requirements })
+    }
+
     /// Whether everything is selected.
     pub fn is_empty(&self) -> bool {
         self.requirements.is_empty()

@@ -95,6 +95,8 @@ impl Bulward {
             "--bind-address=127.0.0.1".to_owned(),
             format!("--tls-cert-file={}", path(&certificate)),
             format!("--tls-private-key-file={}", path(&key)),
+            // Most tests make up namespaces that the cluster does not have.
+            "--disable-admission-plugins=NamespaceLifecycle".to_owned(),
             "--v=2".to_owned(),
             format!("--audit-policy-file={}", path(&policy)),
             format!("--audit-log-path={}", path(&folder.path().join("audit.log"))),

@@ -147,6 +147,7 @@ impl InProcess {
                 false => Authorization::Development,
             },
             audit: settings.audit,
+            admission: bulward::config::Admission::default(),
             unfiltered_users: settings.unfiltered_users,
             reserved_names: settings.reserved_names,
             kubecarrier_templates: settings.kubecarrier_templates,

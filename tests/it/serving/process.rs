@@ -79,6 +79,11 @@ impl Process {
         command
             .arg(format!("--secure-port={port}"))
             .args(["--bind-address=127.0.0.1"])
+            // whose configuration would have to be read before it is ready
+            .arg(
+                "--disable-admission-plugins=NamespaceLifecycle,MutatingAdmissionWebhook,ValidatingAdmissionPolicy,\
+                 ValidatingAdmissionWebhook",
+            )
             .args(flags);
         command.arg("--kubeconfig").arg(kubeconfig);
         command

@@ -1,0 +1,162 @@
+//! What is known of a write by those who decide about it (k8s.io/apiserver pkg/admission/attributes.go), and how an
+//! AdmissionReview says it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::rest::admission::{Attempt, Operation};
+use crate::rest::resource::Resource;
+use crate::wire::meta;
+use crate::wire::names::{GroupResource, GroupVersion};
+use crate::wire::status::Status;
+use crate::wire::user::UserInfo;
+
+/// A write.
+#[derive(Clone)]
+pub struct Attributes<'a> {
+    /// The resource that the caller writes to.
+    pub resource: &'a Resource,
+    /// `status`, or empty.
+    pub subresource: &'static str,
+    /// The name in the path or, of a new object, its own; empty while it is still to be generated.
+    pub name: String,
+    /// The namespace; empty for cluster-scoped objects.
+    pub namespace: &'a str,
+    /// What is done.
+    pub operation: Operation,
+    /// Who does it.
+    pub user: &'a Arc<UserInfo>,
+    /// What is to be stored, in the version of the request; null for a deletion.
+    pub object: Cow<'a, Value>,
+    /// What is stored; null for a new object.
+    pub old_object: &'a Value,
+    /// Whether nothing will be stored.
+    pub dry_run: bool,
+    /// The request's options (`meta.k8s.io/v1`).
+    pub options: Value,
+}
+
+/// A resource as requests spell it.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// Group and version.
+    pub group_version: &'a GroupVersion,
+    /// The plural.
+    pub resource: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+}
+
+impl<'a> Named<'a> {
+    /// How a resource is called.
+    pub fn of(resource: &'a Resource) -> Self {
+        Self {
+            group_version: &resource.group_version,
+            resource: &resource.stored.plural,
+            kind: &resource.stored.kind,
+        }
+    }
+
+    fn kind(self) -> Value {
+        let GroupVersion { group, version } = self.group_version;
+        json!({"group": group, "version": version, "kind": self.kind})
+    }
+
+    fn resource(self) -> Value {
+        let GroupVersion { group, version } = self.group_version;
+        json!({"group": group, "version": version, "resource": self.resource})
+    }
+}
+
+impl<'a> Attributes<'a> {
+    /// The attributes of an attempt, the object being in the hands of whoever changes it.
+    pub fn changing(attempt: &'a Attempt<'a>, object: Value) -> Self {
+        Self::with(attempt, Cow::Owned(object))
+    }
+
+    /// The attributes of an attempt as it will be stored.
+    pub fn judging(attempt: &'a Attempt<'a>) -> Self {
+        Self::with(attempt, Cow::Borrowed(attempt.new))
+    }
+
+    fn with(attempt: &'a Attempt<'a>, object: Cow<'a, Value>) -> Self {
+        Self {
+            resource: attempt.target.resource,
+            subresource: attempt.subresource(),
+            name: attempt.name(&object).to_owned(),
+            namespace: attempt.target.namespace,
+            operation: attempt.operation,
+            user: &attempt.target.caller.user,
+            old_object: attempt.old,
+            dry_run: attempt.dry_run,
+            options: attempt.options(),
+            object,
+        }
+    }
+
+    /// Whether a namespace is written; requests about it are in it.
+    pub fn is_namespace(&self) -> bool {
+        self.resource.is_namespace()
+    }
+
+    /// The AdmissionRequest without its uid, `object` and `oldObject`, about the resource `asked`.
+    pub fn request(&self, asked: Named<'_>) -> Value {
+        let own = Named::of(self.resource);
+        let mut user = json!(self.user.as_ref());
+        if let Some(user) = user.as_object_mut() {
+            user.retain(|_, value| value.as_str() != Some(""));
+        }
+        let mut request = json!({
+            "kind": asked.kind(),
+            "resource": asked.resource(),
+            "requestKind": own.kind(),
+            "requestResource": own.resource(),
+            "operation": self.operation.name(),
+            "userInfo": user,
+            "dryRun": self.dry_run,
+            "options": self.options,
+        });
+        let texts = [
+            ("name", self.name.as_str()),
+            ("namespace", self.namespace),
+            ("subResource", self.subresource),
+            ("requestSubResource", self.subresource),
+        ];
+        for (key, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            request[key] = text.into();
+        }
+        request
+    }
+
+    /// `organizations.apiserver.bulward.io`.
+    pub fn group_resource(&self) -> GroupResource {
+        self.resource.group_resource()
+    }
+
+    /// A 403 about the object (k8s.io/apiserver pkg/admission/errors.go NewForbidden).
+    pub fn forbidden(&self, why: impl std::fmt::Display) -> Status {
+        let name = [
+            self.name.as_str(),
+            meta::name(&self.object),
+            meta::generate_name(&self.object),
+        ];
+        let name = name.into_iter().find(|name| !name.is_empty()).unwrap_or("Unknown");
+        Status::forbidden(&self.group_resource(), name, why)
+    }
+}
+
+/// A 500 that says what went wrong (k8s.io/apimachinery pkg/api/errors NewInternalError).
+pub fn internal(why: impl std::fmt::Display) -> Status {
+    use crate::wire::status::{Cause, Details};
+    let why = why.to_string();
+    let cause = Cause {
+        message: why.clone(),
+        ..Cause::default()
+    };
+    Status::new(500, "InternalError", format!("Internal error occurred: {why}")).with_details(Details {
+        causes: vec![cause],
+        ..Details::default()
+    })
+}

@@ -1,0 +1,208 @@
+//! What the main cluster says about admission, followed as it changes: compiled once a change, read without a lock.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::runtime::reflector::{self, Lookup, store::Writer};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::READY;
+use super::equivalents::Equivalents;
+use super::namespaces::Namespaces;
+use super::webhook::Hook;
+use super::webhook::client::Clients;
+
+/// What a request is told that has waited in vain.
+const NOT_READY: &str = "not yet ready to handle request";
+
+/// Something that follows the cluster.
+pub struct Source<T> {
+    current: ArcSwap<T>,
+    ready: watch::Sender<bool>,
+}
+
+impl<T: Default> Default for Source<T> {
+    fn default() -> Self {
+        Self {
+            current: ArcSwap::default(),
+            ready: watch::Sender::new(false),
+        }
+    }
+}
+
+impl<T> Source<T> {
+    /// What is known.
+    pub fn load(&self) -> Arc<T> {
+        self.current.load_full()
+    }
+
+    /// Takes in what is known now.
+    pub fn put(&self, value: T) {
+        self.current.store(Arc::new(value));
+        self.ready.send_replace(true);
+    }
+
+    /// Whether everything has been read once.
+    pub fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Waits until everything has been read once.
+    ///
+    /// # Errors
+    /// It takes too long: the reason of a refusal.
+    pub async fn ready(&self) -> Result<(), &'static str> {
+        if self.is_ready() {
+            return Ok(());
+        }
+        let mut ready = self.ready.subscribe();
+        let waited = tokio::time::timeout(READY, ready.wait_for(|ready| *ready)).await;
+        waited.ok().and_then(Result::ok).map(|_| ()).ok_or(NOT_READY)
+    }
+}
+
+/// Webhooks of one sort, in their order.
+pub type Hooks = Source<Vec<Arc<Hook>>>;
+
+/// Everything that is followed.
+pub struct Sources {
+    namespaces: Namespaces,
+    namespaces_read: Source<()>,
+    mutating: Hooks,
+    validating: Hooks,
+    resources: Arc<Equivalents>,
+}
+
+impl Sources {
+    /// Follows a cluster until `stop`.
+    pub fn follow(client: &Client, resources: Arc<Equivalents>, stop: &CancellationToken) -> Arc<Self> {
+        let (known, writer) = reflector::store();
+        let namespaces = Namespaces::new(known, Arc::new(Api::<Namespace>::all(client.clone())));
+        let sources = Arc::new(Self::new(namespaces, resources.clone()));
+
+        let read = sources.clone();
+        let changed = move || -> BoxFuture<'static, ()> {
+            if !read.namespaces_read.is_ready() {
+                read.namespaces_read.put(());
+            }
+            Box::pin(async {})
+        };
+        let namespaces = Api::all(client.clone());
+        tokio::spawn(follow::<Namespace, _>(namespaces, writer, changed, stop.clone()));
+
+        let clients = Arc::new(Clients::new(Some(client.clone())));
+        let (store, writer) = reflector::store::<MutatingWebhookConfiguration>();
+        let (to, own, resources_of, clients_of) = (sources.clone(), store, resources.clone(), clients.clone());
+        let changed = move || -> BoxFuture<'static, ()> {
+            let mut all = own.state();
+            all.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+            let (to, resources, clients) = (to.clone(), resources_of.clone(), clients_of.clone());
+            Box::pin(async move {
+                let hooks = Hook::mutating(&all, &resources, &clients).await;
+                tracing::info!(relevant = hooks.len(), "mutating webhooks have been read");
+                to.mutating.put(hooks);
+            })
+        };
+        let configurations = Api::all(client.clone());
+        tokio::spawn(follow(configurations, writer, changed, stop.clone()));
+
+        let (store, writer) = reflector::store::<ValidatingWebhookConfiguration>();
+        let (to, own) = (sources.clone(), store);
+        let changed = move || -> BoxFuture<'static, ()> {
+            let mut all = own.state();
+            all.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+            let (to, resources, clients) = (to.clone(), resources.clone(), clients.clone());
+            Box::pin(async move {
+                let hooks = Hook::validating(&all, &resources, &clients).await;
+                tracing::info!(relevant = hooks.len(), "validating webhooks have been read");
+                to.validating.put(hooks);
+            })
+        };
+        tokio::spawn(follow(Api::all(client.clone()), writer, changed, stop.clone()));
+        sources
+    }
+
+    /// Sources that follow nothing yet.
+    pub fn new(namespaces: Namespaces, resources: Arc<Equivalents>) -> Self {
+        Self {
+            namespaces,
+            namespaces_read: Source::default(),
+            mutating: Source::default(),
+            validating: Source::default(),
+            resources,
+        }
+    }
+
+    /// The namespaces.
+    pub fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    /// Which resources show the same objects.
+    pub fn resources(&self) -> &Arc<Equivalents> {
+        &self.resources
+    }
+
+    /// The webhooks that change.
+    pub fn mutating(&self) -> &Hooks {
+        &self.mutating
+    }
+
+    /// The webhooks that judge.
+    pub fn validating(&self) -> &Hooks {
+        &self.validating
+    }
+
+    /// Waits until all namespaces have been read once.
+    ///
+    /// # Errors
+    /// It takes too long.
+    pub async fn namespaces_ready(&self) -> Result<(), &'static str> {
+        self.namespaces_read.ready().await
+    }
+
+    /// What has not been read yet.
+    pub fn missing(&self) -> Option<&'static str> {
+        let all = [
+            ("namespaces", self.namespaces_read.is_ready()),
+            ("mutatingwebhookconfigurations", self.mutating.is_ready()),
+            ("validatingwebhookconfigurations", self.validating.is_ready()),
+        ];
+        all.into_iter().find_map(|(name, ready)| (!ready).then_some(name))
+    }
+}
+
+/// Keeps a store up to date until `stop`, and says so after every change; not while the first list is being read.
+pub async fn follow<K, F>(api: Api<K>, mut writer: Writer<K>, mut changed: F, stop: CancellationToken)
+where
+    K: Resource + Lookup + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    <K as Lookup>::DynamicType: Eq + Hash + Clone,
+    F: FnMut() -> BoxFuture<'static, ()> + Send,
+{
+    let url = api.resource_url().to_owned();
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .map_ok(|event| event.modify(|object| object.meta_mut().managed_fields = None));
+    let mut events = std::pin::pin!(events);
+    while let Some(Some(event)) = stop.run_until_cancelled(events.next()).await {
+        match event {
+            Ok(event) => {
+                writer.apply_watcher_event(&event);
+                if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
+                    changed().await;
+                }
+            }
+            Err(error) => tracing::warn!(url, %error, "watch broken, trying again"),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One call of one webhook, and what becomes of its failure.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::Hook;
+use super::client::Failure;
+use super::review::{Answer, Bad, Version, denied};
+use crate::admission::attributes::{Attributes, Named, internal};
+use crate::admission::equivalents::converted;
+use crate::admission::sources::Sources;
+use crate::rest::resource::Resource;
+use crate::telemetry::metrics::admission::{AdmissionMetrics, Call};
+use crate::wire::notes::Notes;
+use crate::wire::quote::go_quote;
+use crate::wire::status::Status;
+
+/// Why a webhook does not let a request pass.
+#[derive(Debug)]
+pub(super) enum Wrong {
+    /// It could not be asked, or gave no answer: the failure policy decides. The code is for the metrics.
+    Calling(String, u16),
+    /// It said no.
+    Rejected(Status),
+    /// Something else.
+    Other(Status),
+}
+
+/// What all calls of one sort share.
+pub(super) struct Dispatcher<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) metrics: &'a AdmissionMetrics,
+    pub(super) notes: &'a Arc<Notes>,
+    /// `admit` or `validating`.
+    pub(super) step: &'static str,
+}
+
+impl Dispatcher<'_> {
+    /// The resource as which a webhook is to see a request, if it is to see it.
+    pub(super) async fn invocation<'r>(
+        &self,
+        hook: &Hook,
+        attributes: &Attributes<'r>,
+        resources: &'r crate::admission::equivalents::Equivalents,
+    ) -> Result<Option<&'r Resource>, Status> {
+        let Some(resource) = hook.matcher.by_rules(attributes, resources) else {
+            return Ok(None);
+        };
+        let selected = hook.matcher.by_selectors(attributes, self.sources.namespaces());
+        if !selected.await? {
+            return Ok(None);
+        }
+        if hook.conditions.is_empty() {
+            return Ok(Some(resource));
+        }
+        match super::conditions::matched(hook, attributes, resource).await {
+            Ok(true) => Ok(Some(resource)),
+            Ok(false) => {
+                self.metrics.exclusion(self.call(hook, attributes), "webhook");
+                Ok(None)
+            }
+            Err(why) if hook.ignores_failure => {
+                tracing::warn!(webhook = hook.name, why, "match conditions failed, not called");
+                Ok(None)
+            }
+            Err(why) => {
+                let name = attributes.name.as_str();
+                Err(Status::forbidden(&attributes.group_resource(), name, why))
+            }
+        }
+    }
+
+    /// Asks a webhook about a request, which it sees as one for `resource`.
+    pub(super) async fn ask(
+        &self,
+        hook: &Hook,
+        attributes: &Attributes<'_>,
+        resource: &Resource,
+    ) -> Result<Answer, Wrong> {
+        if attributes.dry_run && !hook.spares_dry_runs() {
+            let why = format!("admission webhook {} does not support dry run", go_quote(&hook.name));
+            return Err(Wrong::Other(Status::bad_request(why)));
+        }
+        let calling = |why: String, code: u16| {
+            Wrong::Calling(format!("failed calling webhook {}: {why}", go_quote(&hook.name)), code)
+        };
+        let version = Version::of(&hook.versions);
+        let version = version.map_err(|why| calling(format!("could not create admission objects: {why}"), 400))?;
+        let endpoint = hook.endpoint.as_ref();
+        let endpoint = endpoint.map_err(|why| calling(format!("could not get REST client: {why}"), 500))?;
+        let uid = uuid::Uuid::new_v4().to_string();
+        let shown = |object| -> Cow<'_, Value> { converted(object, attributes.resource, resource) };
+        let (object, old) = (shown(&attributes.object), shown(attributes.old_object));
+        let review = version.review(&uid, attributes.request(Named::of(resource)), &object, &old);
+        let answered = endpoint.post(review, hook.timeout).await.map_err(|failure| {
+            let (why, code) = told(&failure);
+            calling(format!("failed to call webhook: {why}"), code)
+        })?;
+        let answer = version
+            .answer(&uid, self.step == "admit", &answered)
+            .map_err(|bad| match bad {
+                Bad::Undecodable(why) => calling(format!("failed to call webhook: the answer is {why}"), 503),
+                Bad::Invalid(why) => calling(format!("received invalid webhook response: {why}"), 503),
+            })?;
+        for (key, value) in &answer.audit_annotations {
+            self.notes.annotate(format!("{}/{key}", hook.name), value.as_str());
+        }
+        for warning in &answer.warnings {
+            self.notes.warn(warning.as_str());
+        }
+        if answer.allowed {
+            return Ok(answer);
+        }
+        Err(Wrong::Rejected(denied(&hook.name, answer.status)))
+    }
+
+    /// What becomes of a call: an error that the caller is told, or nothing. Says whether a failure was ignored.
+    pub(super) fn settle<T>(
+        &self,
+        hook: &Hook,
+        attributes: &Attributes<'_>,
+        begun: Instant,
+        outcome: Result<T, Wrong>,
+    ) -> Result<Option<T>, Status> {
+        let call = self.call(hook, attributes);
+        let (rejected, code, error_type) = match &outcome {
+            Ok(_) => (false, 200, ""),
+            Err(Wrong::Calling(_, code)) => (!hook.ignores_failure, *code, "calling_webhook_error"),
+            Err(Wrong::Rejected(status)) => (true, status.code, "no_error"),
+            Err(Wrong::Other(_)) => (true, 0, "apiserver_internal_error"),
+        };
+        if rejected {
+            self.metrics.rejection(call, error_type, code);
+        }
+        self.metrics.webhook(call, rejected, code, begun.elapsed());
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(Wrong::Calling(why, _)) if hook.ignores_failure => {
+                tracing::warn!(webhook = hook.name, why, "ignored, as the failure policy says");
+                self.metrics.fail_open(call);
+                Ok(None)
+            }
+            Err(Wrong::Calling(why, _)) => {
+                tracing::warn!(webhook = hook.name, why, "refused, as the failure policy says");
+                Err(internal(why))
+            }
+            Err(Wrong::Rejected(status) | Wrong::Other(status)) => Err(status),
+        }
+    }
+
+    fn call<'h>(&self, hook: &'h Hook, attributes: &Attributes<'_>) -> Call<'h> {
+        Call {
+            name: &hook.name,
+            step: self.step,
+            operation: attributes.operation.name(),
+        }
+    }
+}
+
+/// A failure as client-go tells it (client-go/rest/request.go, apimachinery NewGenericServerResponse), with its code.
+fn told(failure: &Failure) -> (String, u16) {
+    let (code, body) = match failure {
+        Failure::Unreachable(why) => return (why.clone(), 503),
+        Failure::Refused(code, body) => (*code, String::from_utf8_lossy(body)),
+    };
+    let body = body.trim();
+    let known = match code {
+        StatusCode::BAD_REQUEST => "the server rejected our request for an unknown reason",
+        StatusCode::UNAUTHORIZED => "the server has asked for the client to provide credentials",
+        StatusCode::NOT_FOUND => "the server could not find the requested resource",
+        StatusCode::METHOD_NOT_ALLOWED => "the server does not allow this method on the requested resource",
+        StatusCode::TOO_MANY_REQUESTS => {
+            "the server has received too many requests and has asked us to try again later"
+        }
+        StatusCode::SERVICE_UNAVAILABLE => "the server is currently unable to handle the request",
+        StatusCode::GATEWAY_TIMEOUT => {
+            "the server was unable to return a response in the time allotted, but may still be processing the request"
+        }
+        StatusCode::FORBIDDEN => body,
+        code if code.is_server_error() => {
+            let text = format!(
+                "an error on the server ({}) has prevented the request from succeeding",
+                go_quote(body)
+            );
+            return (text, code.as_u16());
+        }
+        code => {
+            let text = format!(
+                "the server responded with the status code {} but did not return more information",
+                code.as_u16()
+            );
+            return (text, code.as_u16());
+        }
+    };
+    (known.to_owned(), code.as_u16())
+}

@@ -1,0 +1,166 @@
+//! MutatingAdmissionWebhook: one after the other, and some again (pkg/admission/plugin/webhook/mutating/dispatcher.go).
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::Hook;
+use super::dispatch::{Dispatcher, Wrong};
+use crate::admission::attributes::{Attributes, internal};
+use crate::admission::equivalents::converted;
+use crate::admission::sources::Sources;
+use crate::rest::Target;
+use crate::rest::admission::{Admission, Attempt, Operation};
+use crate::rest::resource::Resource;
+use crate::telemetry::metrics::admission::AdmissionMetrics;
+use crate::wire::json;
+use crate::wire::patch::{JsonPatch, decode_json};
+use crate::wire::quote::go_quote;
+use crate::wire::status::Status;
+
+/// The plugin.
+pub struct MutatingAdmissionWebhook {
+    /// What it follows.
+    pub sources: Arc<Sources>,
+    /// What it counts.
+    pub metrics: Arc<AdmissionMetrics>,
+}
+
+#[async_trait]
+impl Admission for MutatingAdmissionWebhook {
+    fn handles(&self, target: &Target<'_>, _operation: Operation) -> bool {
+        let hooks = self.sources.mutating();
+        let resources = self.sources.resources();
+        let about = |hook: &Arc<Hook>| hook.may_be_about(target.resource, resources);
+        !hooks.is_ready() || hooks.load().iter().any(about)
+    }
+
+    async fn mutate(&self, attempt: &Attempt<'_>, object: &mut Value) -> Result<bool, Status> {
+        let mut attributes = Attributes::changing(attempt, std::mem::take(object));
+        let changed = self.dispatch(attempt, &mut attributes).await;
+        *object = attributes.object.into_owned();
+        changed
+    }
+}
+
+impl MutatingAdmissionWebhook {
+    async fn dispatch<'a>(&'a self, attempt: &'a Attempt<'a>, attributes: &mut Attributes<'a>) -> Result<bool, Status> {
+        let hooks = self.sources.mutating();
+        for ready in [hooks.ready().await, self.sources.namespaces_ready().await] {
+            ready.map_err(|why| attributes.forbidden(why))?;
+        }
+        let dispatcher = Dispatcher {
+            sources: &self.sources,
+            metrics: &self.metrics,
+            notes: &attempt.target.caller.notes,
+            step: "admit",
+        };
+        let hooks = hooks.load();
+        let mut changed = false;
+        // Those that want to know of later changes, and those that are owed a second call.
+        let (mut invoked, mut owed) = (BTreeSet::new(), BTreeSet::new());
+        for round in 0..2 {
+            if round == 1 && !changed {
+                break;
+            }
+            for hook in hooks.iter() {
+                if round == 1 && !owed.contains(&hook.index) {
+                    continue;
+                }
+                let resources = self.sources.resources();
+                let Some(resource) = dispatcher.invocation(hook, attributes, resources).await? else {
+                    continue;
+                };
+                let begun = Instant::now();
+                let outcome = change(&dispatcher, hook, attempt, attributes, resource, round).await;
+                let ignored = hook.ignores_failure && matches!(outcome, Err(Wrong::Calling(..)));
+                let settled = dispatcher.settle(hook, attributes, begun, outcome)?;
+                if ignored {
+                    let key = format!(
+                        "failed-open.mutation.webhook.admission.k8s.io/round_{round}_index_{}",
+                        hook.index
+                    );
+                    dispatcher.notes.annotate(key, hook.name.as_str());
+                }
+                if settled == Some(true) {
+                    changed = true;
+                    owed.append(&mut invoked);
+                }
+                if hook.reinvoked {
+                    invoked.insert(hook.index);
+                }
+            }
+        }
+        Ok(changed)
+    }
+}
+
+/// Asks one webhook, and does what it says.
+async fn change(
+    dispatcher: &Dispatcher<'_>,
+    hook: &Hook,
+    attempt: &Attempt<'_>,
+    attributes: &mut Attributes<'_>,
+    resource: &Resource,
+    round: usize,
+) -> Result<bool, Wrong> {
+    let outcome = changed(dispatcher, hook, attempt, attributes, resource).await;
+    let mutated = matches!(outcome, Ok(true));
+    let key = format!("mutation.webhook.admission.k8s.io/round_{round}_index_{}", hook.index);
+    let text = |text: &str| String::from_utf8_lossy(&json::to_vec(text)).into_owned();
+    let (configuration, webhook) = (text(&hook.configuration), text(&hook.name));
+    let value = format!(r#"{{"configuration":{configuration},"webhook":{webhook},"mutated":{mutated}}}"#);
+    dispatcher.notes.annotate(key, value);
+    outcome
+}
+
+async fn changed(
+    dispatcher: &Dispatcher<'_>,
+    hook: &Hook,
+    attempt: &Attempt<'_>,
+    attributes: &mut Attributes<'_>,
+    resource: &Resource,
+) -> Result<bool, Wrong> {
+    let answer = dispatcher.ask(hook, attributes, resource).await?;
+    if answer.patch.is_empty() {
+        return Ok(false);
+    }
+    let calling = |why: String| Wrong::Calling(format!("failed calling webhook {}: {why}", go_quote(&hook.name)), 503);
+    let patch = decode_json(&answer.patch, false);
+    let (patch, _) = patch.map_err(|why| calling(format!("received undecodable patch in webhook response: {why}")))?;
+    if patch.is_empty() {
+        return Ok(false);
+    }
+    if attributes.object.is_null() {
+        let name = go_quote(&hook.name);
+        return Err(Wrong::Other(internal(format!(
+            "admission webhook {name} attempted to modify the object, which is not supported for this operation"
+        ))));
+    }
+    if answer.patch_type != "JSONPatch" {
+        return Err(calling(format!(
+            "unsupported patch type {}",
+            go_quote(&answer.patch_type)
+        )));
+    }
+    let patched = apply(&patch, attributes, resource).map_err(|why| Wrong::Other(internal(why)))?;
+    let mut patched = patched;
+    attempt.tidy(&mut patched).map_err(Wrong::Other)?;
+    let differs = patched != *attributes.object;
+    attributes.object = Cow::Owned(patched);
+    Ok(differs)
+}
+
+/// The object after a patch of what the webhook saw.
+fn apply(patch: &JsonPatch, attributes: &Attributes<'_>, resource: &Resource) -> Result<Value, String> {
+    let mut shown = converted(&attributes.object, attributes.resource, resource).into_owned();
+    patch.apply(&mut shown)?;
+    if !shown.is_object() {
+        return Err("the patch leaves no object".to_owned());
+    }
+    Ok(converted(&shown, resource, attributes.resource).into_owned())
+}

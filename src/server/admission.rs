@@ -1,0 +1,83 @@
+//! The cluster's admission.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use super::identity::client;
+use crate::admission::Plugins;
+use crate::admission::equivalents::Equivalents;
+use crate::admission::lifecycle::NamespaceLifecycle;
+use crate::admission::mutating_policies;
+use crate::admission::policy::Policies;
+use crate::admission::sources::Sources;
+use crate::admission::webhook::mutating::MutatingAdmissionWebhook;
+use crate::admission::webhook::validating::ValidatingAdmissionWebhook;
+use crate::authz::Authorizer;
+use crate::config::{Apiserver, Plugin};
+use crate::http::health::{Endpoint, Health};
+use crate::rest::resource::Registry;
+use crate::telemetry::metrics::Metrics;
+
+/// What follows the cluster, and decides.
+pub(super) struct Admissions {
+    sources: Arc<Sources>,
+    plugins: Arc<Plugins>,
+}
+
+impl Admissions {
+    /// Follows the cluster until `stop`; there is nothing to follow without one.
+    pub(super) async fn follow(
+        config: &Apiserver,
+        registry: &Registry,
+        authorizer: &Arc<dyn Authorizer>,
+        all: &Metrics,
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>, Error> {
+        let metrics = all.admission();
+        if Plugin::ALL.into_iter().all(|plugin| !config.admission.runs(plugin)) {
+            return Ok(None);
+        }
+        let Some(client) = client("--kubeconfig", &config.cluster).await? else {
+            return Ok(None);
+        };
+        let resources = Arc::new(Equivalents::new(registry));
+        let sources = Sources::follow(&client, resources.clone(), stop);
+        tokio::spawn(mutating_policies::follow(client.clone(), resources, stop.clone()));
+        let mut plugins = Plugins::new(metrics.clone());
+        for plugin in Plugin::ALL.into_iter().filter(|plugin| config.admission.runs(*plugin)) {
+            let (sources, metrics) = (sources.clone(), metrics.clone());
+            match plugin {
+                Plugin::NamespaceLifecycle => plugins.push(plugin.name(), Arc::new(NamespaceLifecycle(sources))),
+                Plugin::MutatingAdmissionWebhook => {
+                    let webhooks = MutatingAdmissionWebhook { sources, metrics };
+                    plugins.push(plugin.name(), Arc::new(webhooks));
+                }
+                Plugin::ValidatingAdmissionPolicy => {
+                    let policies = Policies::follow(&client, registry, authorizer.clone(), all.policies(), stop);
+                    plugins.push(plugin.name(), Arc::new(policies));
+                }
+                Plugin::ValidatingAdmissionWebhook => {
+                    let webhooks = ValidatingAdmissionWebhook { sources, metrics };
+                    plugins.push(plugin.name(), Arc::new(webhooks));
+                }
+            }
+        }
+        let plugins = Arc::new(plugins);
+        Ok(Some(Self { sources, plugins }))
+    }
+
+    /// What the store asks.
+    pub(super) fn plugins(&self) -> Arc<Plugins> {
+        self.plugins.clone()
+    }
+
+    /// Adds a check: who has not read the configuration refuses writes, and should be sent none.
+    pub(super) fn checked(self, health: Health) -> Health {
+        health.with("informer-sync", &[Endpoint::Readyz], move || {
+            let missing = self.sources.missing();
+            async move { missing.map_or(Ok(()), |name| Err(format!("{name} have not been read yet"))) }
+        })
+    }
+}
