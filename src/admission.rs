@@ -15,10 +15,11 @@ pub mod webhook;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::rest::Target;
 use crate::rest::admission::{Admission, Attempt, Operation};

@@ -2,7 +2,9 @@
 //! encrypted, so that what differs is the encryption alone. docs/storage.md has the figures.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use base64::Engine;
 use bulward::storage::encrypted::{Encrypted, Keys, parse};

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Hook;
 use super::client::Failure;

@@ -1,10 +1,10 @@
 //! ValidatingAdmissionWebhook: all at once (pkg/admission/plugin/webhook/validating/dispatcher.go).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_trait::async_trait;
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::Hook;
 use super::dispatch::{Dispatcher, Wrong};

@@ -218,7 +218,7 @@ mod tests {
         let (promoted, step) = stepped(&announced, true, late).unwrap();
         assert_eq!(step, Step::Promoted);
         assert!(Some(&promoted.current) == announced.next.as_ref());
-        assert_eq!(promoted.retired, [first.current.certificate_pem.clone()]);
+        assert_eq!(promoted.retired, std::slice::from_ref(&first.current.certificate_pem));
         assert!(reread(&promoted) == promoted);
         assert_eq!(promoted.fingerprint(), announced.fingerprint(), "the same are trusted");
         promoted.signer("secret x").unwrap();

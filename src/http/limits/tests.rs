@@ -28,7 +28,7 @@ async fn seats(pool: &Arc<Pool>, user: &str, count: usize) -> Vec<Seat> {
     let mut seats = Vec::new();
     for _ in 0..count {
         let seat = pool.enter(user, Duration::ZERO).await;
-        seats.push(seat.ok().expect("a seat is free"));
+        seats.push(seat.unwrap_or_else(|_| panic!("a seat is free")));
     }
     seats
 }

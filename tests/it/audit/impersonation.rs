@@ -53,9 +53,9 @@ async fn who_acts_as_somebody_sees_what_they_see() {
     for (n, one) in subjects.iter().enumerate() {
         let other = &subjects[(n + 1) % subjects.len()];
         let name = format!("org-{n}");
-        world.organization(&name, &[one.clone()]).await;
-        world.members(&organization(&name), &[other.clone()]).await;
-        world.project(&name, "web", &[other.clone()]).await;
+        world.organization(&name, std::slice::from_ref(one)).await;
+        world.members(&organization(&name), std::slice::from_ref(other)).await;
+        world.project(&name, "web", std::slice::from_ref(other)).await;
     }
     world.organization("of-the-administrator", &[user("admin")]).await;
     let identities: [Identity<'_>; 8] = [
