@@ -8,6 +8,7 @@ pub mod server;
 
 pub mod http;
 
+pub mod admission;
 pub mod authn;
 pub mod authz;
 

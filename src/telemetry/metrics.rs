@@ -5,6 +5,7 @@
 
 pub mod controllers;
 mod flow;
+pub mod policies;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -102,6 +103,7 @@ pub struct Metrics {
     visibility_postings: IntGauge,
     visibility_bytes: IntGauge,
     watchers: IntGauge,
+    policies: policies::PolicyMetrics,
 }
 
 // === impl Metrics ===
@@ -211,8 +213,14 @@ impl Metrics {
             ),
             visibility_bytes: it.gauge("bulward_visibility_bytes", "Memory of the visibility index, estimated."),
             watchers: it.gauge("bulward_watchers", "Watches that are running."),
+            policies: policies::PolicyMetrics::new(it),
             registry,
         }
+    }
+
+    /// Those of ValidatingAdmissionPolicies.
+    pub fn policies(&self) -> policies::PolicyMetrics {
+        self.policies.clone()
     }
 
     /// The text that `/metrics` answers with, of type [`CONTENT_TYPE`].

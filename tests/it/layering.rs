@@ -18,6 +18,7 @@ const ALLOWED: &str = "
     certs      | wire                                | makes and reads certificates for whoever needs some
     http       | authn authz telemetry wire          | the way to an endpoint; it does not know what endpoints do
     endpoints  | rest watchcache visibility http authn authz telemetry wire | from HTTP to verbs; resources reach it as descriptors
+    admission  | rest authz cluster telemetry wire   | the cluster's say in a write: it knows what rest hands it, and no HTTP
     controllers | cluster telemetry wire             | queues, stores, a lease: it does not know what is reconciled
     groups     | rest visibility controllers telemetry wire | an API group is data, strategy and reconcilers: it opens no socket, no store
     server     | *                                   | wiring

@@ -104,20 +104,41 @@ fn refused_forms_are_not_used() {
 #[test]
 fn banned_crates_are_not_linked() {
     let deny = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deny.toml")).unwrap();
-    let banned: Vec<&str> = deny
+    let banned: Vec<(&str, &str)> = deny
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("{ name = \"")?.split('"').next())
+        .filter_map(|line| line.trim().strip_prefix("{ name = \"")?.split_once('"'))
         .collect();
-    assert!(banned.contains(&"ring"), "{banned:?}");
-    let mut tree = std::process::Command::new(env!("CARGO"));
-    tree.args(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={p}"]);
-    let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let linked = String::from_utf8(output.stdout).unwrap();
+    assert!(banned.iter().any(|(name, _)| *name == "ring"), "{banned:?}");
+    let tree = |arguments: &[&str]| {
+        let mut tree = std::process::Command::new(env!("CARGO"));
+        tree.args(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={p}"]);
+        let output = tree
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let linked = tree(&[]);
     assert!(linked.lines().any(|line| line.starts_with("rustls v")), "{linked}");
-    for name in banned {
+    for (name, rest) in banned {
         let found = linked.lines().find(|line| line.split(' ').next() == Some(name));
-        assert_eq!(found, None, "deny.toml says why {name} must not be linked");
+        let wrappers = rest
+            .split_once("wrappers = [")
+            .and_then(|(_, rest)| rest.split_once(']'));
+        let wrappers: Vec<&str> = wrappers.map_or(Vec::new(), |(names, _)| names.split('"').collect());
+        let Some(_) = found.filter(|_| wrappers.len() > 1) else {
+            assert_eq!(found, None, "deny.toml says why {name} must not be linked");
+            continue;
+        };
+        for user in tree(&["--depth=1", "--invert", name]).lines().skip(1) {
+            let user = user.split(' ').next().unwrap_or_default();
+            assert!(
+                wrappers.contains(&user),
+                "{user} links {name}: deny.toml says why it must not"
+            );
+        }
     }
 }
 

@@ -1,0 +1,4 @@
+//! Admission as the main cluster configures it.
+
+pub mod cel;
+pub mod policy;

@@ -1,0 +1,150 @@
+//! ValidatingAdmissionPolicies and their bindings, followed live from the main cluster
+//! (k8s.io/apiserver pkg/admission/plugin/policy/validating).
+//!
+//! What is there is compiled once for each version and kept in an immutable snapshot; a request that no policy is about
+//! costs one look at it.
+
+mod compiled;
+mod dispatch;
+mod follow;
+mod matching;
+mod params;
+mod plugin;
+mod request;
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client};
+use tokio_util::sync::CancellationToken;
+
+pub use request::{Request, View};
+
+use crate::authz::Authorizer;
+use crate::rest::resource::Registry;
+use crate::telemetry::metrics::policies::PolicyMetrics;
+use crate::wire::names::GroupResource;
+use crate::wire::notes::Notes;
+use crate::wire::status::Status;
+use snapshot::{Current, Snapshot};
+
+/// How long a write waits for the first lists (k8s.io/apiserver pkg/admission/plugin/policy/generic/plugin.go).
+const READY: Duration = Duration::from_secs(10);
+
+/// The policies of the main cluster.
+pub struct Policies {
+    current: Arc<Current>,
+    namespaces: Namespaces,
+    authorizer: Arc<dyn Authorizer>,
+    metrics: PolicyMetrics,
+    served: plugin::Served,
+}
+
+/// The namespaces of the main cluster.
+struct Namespaces {
+    known: Store<Namespace>,
+    api: Api<Namespace>,
+}
+
+impl Policies {
+    /// Follows the policies of the cluster behind `client` until `stop`; `authorizer` answers expressions that ask it.
+    pub fn follow(
+        client: &Client,
+        registry: &Registry,
+        authorizer: Arc<dyn Authorizer>,
+        metrics: PolicyMetrics,
+        stop: &CancellationToken,
+    ) -> Self {
+        let api = Api::all(client.clone());
+        Self {
+            current: snapshot::keep(client.clone(), stop.clone()),
+            namespaces: Namespaces {
+                known: follow::follow(api.clone(), (), stop.clone(), || ()),
+                api,
+            },
+            authorizer,
+            metrics,
+            served: plugin::Served::new(registry),
+        }
+    }
+
+    /// Whether a write through a view may be of concern to any policy: if not, nothing has to be prepared for it. What is
+    /// not known yet is of concern to everything.
+    pub fn concern(&self, view: &View, equivalents: &[View]) -> bool {
+        match self.current.get() {
+            Some(snapshot) => snapshot.concerns(view, equivalents),
+            None => true,
+        }
+    }
+
+    /// Waits until the policies are known.
+    pub async fn ready(&self) {
+        self.current.ready().await;
+    }
+
+    /// Asks every policy that is bound to such a write. Warnings and audit annotations go into `notes`.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn validate(&self, request: &Request<'_>, notes: &Notes) -> Result<(), Status> {
+        let snapshot = self.snapshot(request).await?;
+        if !snapshot.concerns(request.view, request.equivalents) {
+            return Ok(());
+        }
+        dispatch::dispatch(self, &snapshot, request, notes).await
+    }
+
+    async fn snapshot(&self, request: &Request<'_>) -> Result<Arc<Snapshot>, Status> {
+        if let Some(snapshot) = self.current.get() {
+            return Ok(snapshot);
+        }
+        let waited = tokio::time::timeout(READY, self.current.ready()).await;
+        match self.current.get() {
+            Some(snapshot) if waited.is_ok() => Ok(snapshot),
+            _ => Err(dispatch::forbidden(request, "not yet ready to handle request")),
+        }
+    }
+}
+
+impl Namespaces {
+    /// A namespace as `namespaceObject` (k8s.io/apiserver pkg/admission/plugin/cel/condition.go CreateNamespaceObject).
+    fn shown(namespace: &Namespace) -> serde_json::Value {
+        let mut shown = serde_json::to_value(namespace).unwrap_or_default();
+        if let Some(fields) = shown.as_object_mut() {
+            fields.retain(|field, _| ["metadata", "spec", "status"].contains(&field.as_str()));
+        }
+        if let Some(metadata) = shown["metadata"].as_object_mut() {
+            metadata.retain(|field, _| !["managedFields", "ownerReferences", "selfLink"].contains(&field.as_str()));
+        }
+        shown
+    }
+
+    /// A namespace, asked for where the watch does not know it (yet).
+    async fn get(&self, name: &str) -> Result<Arc<Namespace>, Status> {
+        if let Some(namespace) = self.known.get(&ObjectRef::new(name)) {
+            return Ok(namespace);
+        }
+        match self.api.get_opt(name).await {
+            Ok(Some(namespace)) => Ok(Arc::new(namespace)),
+            Ok(None) => {
+                let resource = GroupResource {
+                    group: String::new(),
+                    resource: "namespaces".to_owned(),
+                };
+                Err(Status::not_found(&resource, name))
+            }
+            Err(error) => Err(Status::internal(error)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Policies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Policies")
+            .field("current", &self.current.get())
+            .finish_non_exhaustive()
+    }
+}

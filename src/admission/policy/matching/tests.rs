@@ -1,0 +1,241 @@
+use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Labels, Matching};
+use crate::admission::policy::request::{Request, View};
+use crate::wire::user::UserInfo;
+
+const GROUPS: [&str; 2] = ["a.io", "b.io"];
+const OPERATIONS: [&str; 3] = ["CREATE", "UPDATE", "DELETE"];
+
+fn pick(from: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec(proptest::sample::select(from).prop_map(str::to_owned), 0..3)
+}
+
+fn rule() -> impl Strategy<Value = NamedRuleWithOperations> {
+    let scope = proptest::option::of(proptest::sample::select(vec!["*", "Cluster", "Namespaced"]));
+    let parts = (
+        pick(&["a.io", "b.io", "c.io", "*"]),
+        pick(&["v1", "v2", "*"]),
+        pick(&["things", "things/status", "*/status", "*", "*/*", "others"]),
+        pick(&["CREATE", "UPDATE", "DELETE", "*"]),
+        scope,
+        pick(&["n", "m"]),
+    );
+    parts.prop_map(
+        |(groups, versions, resources, operations, scope, names)| NamedRuleWithOperations {
+            api_groups: Some(groups),
+            api_versions: Some(versions),
+            resources: Some(resources),
+            operations: Some(operations),
+            scope: scope.map(str::to_owned),
+            resource_names: Some(names),
+        },
+    )
+}
+
+fn selector() -> impl Strategy<Value = Option<LabelSelector>> {
+    proptest::option::of(pick(&["x", "y"]).prop_map(|labels| LabelSelector {
+        match_labels: Some(labels.into_iter().map(|label| (label, "1".to_owned())).collect()),
+        match_expressions: None,
+    }))
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    resources: MatchResources,
+    view: usize,
+    operation: usize,
+    status: bool,
+    namespaced: bool,
+    name: &'static str,
+    labels: [Vec<String>; 3],
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let rules = || proptest::collection::vec(rule(), 0..3);
+    let policy = proptest::option::of(proptest::sample::select(vec!["Exact", "Equivalent"]));
+    let resources = (rules(), rules(), selector(), selector(), policy);
+    let labels = [pick(&["x", "y"]), pick(&["x", "y"]), pick(&["x", "y"])];
+    let request = (
+        0..2_usize,
+        0..3_usize,
+        any::<bool>(),
+        any::<bool>(),
+        proptest::sample::select(vec!["n", ""]),
+    );
+    (resources, request, labels).prop_map(|(resources, request, labels)| {
+        let (rules, excluded, namespace_selector, object_selector, match_policy) = resources;
+        let (view, operation, status, namespaced, name) = request;
+        Case {
+            resources: MatchResources {
+                resource_rules: Some(rules),
+                // Rarely: one that matches everything would leave nothing to test.
+                exclude_resource_rules: Some(excluded.into_iter().take(1).collect()),
+                namespace_selector,
+                object_selector,
+                match_policy: match_policy.map(str::to_owned),
+            },
+            view,
+            operation,
+            status,
+            namespaced,
+            name,
+            labels,
+        }
+    })
+}
+
+fn view(group: &str) -> View {
+    View {
+        group: group.to_owned(),
+        version: "v1".to_owned(),
+        resource: "things".to_owned(),
+        kind: "Thing".to_owned(),
+    }
+}
+
+/// Written down from the API's documentation, without any short way: whether a rule is about a group's view.
+fn about(rule: &NamedRuleWithOperations, group: &str, case: &Case) -> bool {
+    let has = |list: &Option<Vec<String>>, wanted: &str| {
+        let list = list.clone().unwrap_or_default();
+        list.contains(&"*".to_owned()) || list.contains(&wanted.to_owned())
+    };
+    let resources = rule.resources.clone().unwrap_or_default();
+    let resource = if case.status {
+        ["things/status", "*/status", "*/*", "things/*"]
+            .iter()
+            .any(|r| resources.contains(&(*r).to_owned()))
+    } else {
+        ["things", "*", "*/*", "things/*"]
+            .iter()
+            .any(|r| resources.contains(&(*r).to_owned()))
+    };
+    let names = rule.resource_names.clone().unwrap_or_default();
+    has(&rule.api_groups, group)
+        && has(&rule.api_versions, "v1")
+        && has(&rule.operations, OPERATIONS[case.operation])
+        && resource
+        && match rule.scope.as_deref() {
+            Some("Cluster") => !case.namespaced,
+            Some("Namespaced") => case.namespaced,
+            _ => true,
+        }
+        && (names.is_empty() || names.contains(&case.name.to_owned()))
+}
+
+fn selects(selector: &Option<LabelSelector>, labels: &[String]) -> bool {
+    let wanted = selector
+        .clone()
+        .and_then(|selector| selector.match_labels)
+        .unwrap_or_default();
+    wanted.keys().all(|label| labels.contains(label))
+}
+
+fn empty(selector: &Option<LabelSelector>) -> bool {
+    selector
+        .clone()
+        .and_then(|selector| selector.match_labels)
+        .unwrap_or_default()
+        .is_empty()
+}
+
+fn model(case: &Case) -> Option<&'static str> {
+    let own = GROUPS[case.view];
+    let other = GROUPS[1 - case.view];
+    let which = |rules: &[NamedRuleWithOperations]| {
+        let any = |group| rules.iter().any(|rule| about(rule, group, case));
+        if any(own) {
+            Some(own)
+        } else if case.resources.match_policy.as_deref() == Some("Equivalent") && any(other) {
+            Some(other)
+        } else {
+            None
+        }
+    };
+    let [namespace, new, old] = &case.labels;
+    if case.namespaced && !selects(&case.resources.namespace_selector, namespace) {
+        return None;
+    }
+    let creates = OPERATIONS[case.operation] == "CREATE";
+    let deletes = OPERATIONS[case.operation] == "DELETE";
+    let objects = &case.resources.object_selector;
+    let selected = (!deletes && selects(objects, new)) || (!creates && selects(objects, old));
+    if !empty(objects) && !selected {
+        return None;
+    }
+    if which(case.resources.exclude_resource_rules.as_deref().unwrap()).is_some() {
+        return None;
+    }
+    let rules = case.resources.resource_rules.as_deref().unwrap();
+    if rules.is_empty() { Some(own) } else { which(rules) }
+}
+
+fn object(labels: &[String]) -> Value {
+    let labels: serde_json::Map<String, Value> = labels.iter().map(|label| (label.clone(), json!("1"))).collect();
+    json!({"metadata": {"labels": labels}})
+}
+
+fn ours(case: &Case) -> Option<String> {
+    let views = GROUPS.map(view);
+    let [namespace, new, old] = &case.labels;
+    let (new, old) = (object(new), object(old));
+    let user = UserInfo::anonymous();
+    let others = [views[1 - case.view].clone()];
+    let request = Request {
+        operation: OPERATIONS[case.operation],
+        view: &views[case.view],
+        equivalents: &others,
+        subresource: if case.status { "status" } else { "" },
+        namespace: if case.namespaced { "ns" } else { "" },
+        name: case.name,
+        user: &user,
+        dry_run: false,
+        options: &Value::Null,
+        object: Some(&new).filter(|_| case.operation != 2),
+        old_object: Some(&old).filter(|_| case.operation != 0),
+        convert: &|_, object| object.clone(),
+    };
+    let labels: Labels = namespace.iter().map(|label| (label.clone(), "1".to_owned())).collect();
+    let matching = Matching::new(case.resources.clone());
+    let matched = matching.matches(&request, &Ok(labels)).unwrap();
+    if matched.is_some() {
+        assert!(
+            matching.concerns(request.view, request.equivalents),
+            "what matches was said to be of no concern"
+        );
+    }
+    matched.map(|view| view.group)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn what_matches_is_what_the_rules_say(case in case()) {
+        let ours = ours(&case);
+        prop_assert_eq!(ours.as_deref(), model(&case));
+    }
+}
+
+#[test]
+fn the_cases_match_often_enough_to_prove_something() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut found = [0_u32; 3];
+    for _ in 0..4_000 {
+        let case = case().new_tree(&mut runner).unwrap().current();
+        let at = match model(&case) {
+            None => 0,
+            Some(group) if group == GROUPS[case.view] => 1,
+            Some(_) => 2,
+        };
+        found[at] += 1;
+    }
+    assert!(
+        found.iter().all(|count| *count >= 20),
+        "none, own, equivalent: {found:?}"
+    );
+}
