@@ -138,13 +138,20 @@ fn what_runs_away_is_stopped() {
     for expression in [
         "object.l.all(a, object.l.all(b, object.l.all(c, true)))",
         "object.l.map(a, object.l.map(b, object.l)).size() > 0",
-        "object.s.replace('a', object.t) == ''",
-        "object.l.map(x, object.t).join(object.t) == ''",
-        "lists.range(1000000000).size() > 0",
         "object.l.map(a, [object.l, object.l]) == object.l.map(a, [object.l, object.l])",
     ] {
         let whole = format!("expression '{expression}' resulted in error: {cancelled}");
         assert_eq!(evaluate_with(expression, object(), &[]), Err(whole), "{expression}");
+    }
+    // What alone would cost more than all may spend is not begun.
+    let spent = "validation failed due to running out of cost budget, no further validation rules will be run";
+    for expression in [
+        "object.s.replace('a', object.t) == ''",
+        "object.l.map(x, 'x').join(object.t) == ''",
+        "lists.range(1000000000).size() > 0",
+    ] {
+        let outcome = evaluate_with(expression, object(), &[]);
+        assert_eq!(outcome, Err(spent.to_owned()), "{expression}");
     }
     // Doubled thirty times, by copies and by sharing.
     for double in ["variables.vN + variables.vN", "[variables.vN, variables.vN]"] {

@@ -11,16 +11,16 @@ const GROUPS: [&str; 2] = ["a.io", "b.io"];
 const OPERATIONS: [&str; 3] = ["CREATE", "UPDATE", "DELETE"];
 
 fn pick(from: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
-    proptest::collection::vec(proptest::sample::select(from).prop_map(str::to_owned), 0..3)
+    proptest::collection::vec(proptest::sample::select(from).prop_map(str::to_owned), 0..4)
 }
 
 fn rule() -> impl Strategy<Value = NamedRuleWithOperations> {
     let scope = proptest::option::of(proptest::sample::select(vec!["*", "Cluster", "Namespaced"]));
     let parts = (
-        pick(&["a.io", "b.io", "c.io", "*"]),
-        pick(&["v1", "v2", "*"]),
+        pick(&["a.io", "b.io", "c.io", "a.io", "b.io", "*"]),
+        pick(&["v1", "v1", "v2", "*"]),
         pick(&["things", "things/status", "*/status", "*", "*/*", "others"]),
-        pick(&["CREATE", "UPDATE", "DELETE", "*"]),
+        pick(&["CREATE", "UPDATE", "DELETE", "*", "*"]),
         scope,
         pick(&["n", "m"]),
     );
@@ -55,8 +55,8 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let rules = || proptest::collection::vec(rule(), 0..3);
-    let policy = proptest::option::of(proptest::sample::select(vec!["Exact", "Equivalent"]));
+    let rules = || proptest::collection::vec(rule(), 0..4);
+    let policy = proptest::sample::select(vec![None, Some("Exact"), Some("Equivalent"), Some("Equivalent")]);
     let resources = (rules(), rules(), selector(), selector(), policy);
     let labels = [pick(&["x", "y"]), pick(&["x", "y"]), pick(&["x", "y"])];
     let request = (
