@@ -4,13 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use base64::Engine;
 use bulward::storage::encrypted::{Encrypted, Keys, parse};
 use bulward::storage::memory::Memory;
 use bulward::storage::{ListRequest, Storage};
 use bytes::Bytes;
+use tokio::time::Instant;
 
 const OBJECTS: usize = 20_000;
 const ROUNDS: usize = 5;

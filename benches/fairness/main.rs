@@ -17,9 +17,10 @@ mod it {
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use it::harness;
+use tokio::time::Instant;
 
 use harness::in_process::{Caller, memory};
 use harness::tenancy::{World, organization, organizations, user};
