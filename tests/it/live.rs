@@ -10,7 +10,6 @@ mod kubectl;
 mod lifecycle;
 mod migrate;
 mod registration;
-mod rotation;
 mod survival;
 mod verbs;
 mod watching;

@@ -10,7 +10,6 @@ use bulward::certs;
 use serde_json::{Value, json};
 
 use super::migrate::{account, accounts, migrate, printed};
-use super::rotation;
 use super::{SOON, object, organization};
 use crate::harness::kubelet::Kubelet;
 use crate::harness::pki::encode;
@@ -197,8 +196,6 @@ async fn one_manifest_installs_all_of_it() {
         let now = secrets(&plane).await["bulward-apiserver-etcd"]["tls.crt"].clone();
         assert_eq!(now == encode(&old.certificate_pem), kept, "with {days} days left");
     }
-
-    rotation::rotate(&plane).await;
 
     // Several that find nothing agree on one authority; a pod that starts later gets what they made.
     admin.run(["delete", "secrets", "--all", "-n", NAMESPACE]).await.ok();
