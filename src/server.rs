@@ -28,6 +28,7 @@ use crate::http::listener;
 use crate::http::pipeline::Pipeline;
 use crate::http::shutdown::Shutdown;
 use crate::http::tls;
+use crate::rest::admission::{Admission, Chain};
 use crate::rest::resource::Registry;
 use crate::rest::store::{self, Store};
 use crate::storage::Storage;
@@ -95,15 +96,19 @@ pub async fn serve(
     let cache = Cache::new(specs, storage.clone(), config.history);
     let mut store = Store::new(&registry, storage.clone(), cache.clone()).map_err(Error::Resources)?;
     let mut roles = None;
+    let mut asked: Vec<Arc<dyn Admission>> = Vec::new();
     if config.authorization == Authorization::StoredRoles {
         let stored = Arc::new(StoredRoles::new(&registry, cache.clone()).map_err(Error::Resources)?);
-        store = store.with_admission(stored.clone());
+        asked.push(stored.clone());
         roles = Some(stored);
     }
     let identity = identity::Identity::establish(&config, roles, &metrics, &stop).await?;
     let admission = admission::Admissions::follow(&config, &registry, &identity.authorizer, &metrics, &stop).await?;
     if let Some(admission) = &admission {
-        store = store.with_admission(admission.plugins());
+        asked.push(admission.plugins());
+    }
+    if !asked.is_empty() {
+        store = store.with_admission(Arc::new(Chain(asked)));
     }
 
     tokio::spawn(reflector::run(cache.clone(), stop.clone()));

@@ -14,25 +14,21 @@ mod request;
 mod snapshot;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Api, Client};
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 pub use request::{Request, View};
 
+use super::READY;
+use super::equivalents::Equivalents;
+use super::namespaces::Namespaces;
 use crate::authz::Authorizer;
-use crate::rest::resource::Registry;
 use crate::telemetry::metrics::policies::PolicyMetrics;
-use crate::wire::names::GroupResource;
 use crate::wire::notes::Notes;
 use crate::wire::status::Status;
 use snapshot::{Current, Snapshot};
-
-/// How long a write waits for the first lists (k8s.io/apiserver pkg/admission/plugin/policy/generic/plugin.go).
-const READY: Duration = Duration::from_secs(10);
 
 /// The policies of the main cluster.
 pub struct Policies {
@@ -43,31 +39,22 @@ pub struct Policies {
     served: plugin::Served,
 }
 
-/// The namespaces of the main cluster.
-struct Namespaces {
-    known: Store<Namespace>,
-    api: Api<Namespace>,
-}
-
 impl Policies {
     /// Follows the policies of the cluster behind `client` until `stop`; `authorizer` answers expressions that ask it.
     pub fn follow(
         client: &Client,
-        registry: &Registry,
+        namespaces: Namespaces,
+        resources: &Equivalents,
         authorizer: Arc<dyn Authorizer>,
         metrics: PolicyMetrics,
         stop: &CancellationToken,
     ) -> Self {
-        let api = Api::all(client.clone());
         Self {
             current: snapshot::keep(client.clone(), stop.clone()),
-            namespaces: Namespaces {
-                known: follow::follow(api.clone(), (), stop.clone(), || ()),
-                api,
-            },
+            namespaces,
             authorizer,
             metrics,
-            served: plugin::Served::new(registry),
+            served: plugin::Served::new(resources),
         }
     }
 
@@ -109,36 +96,16 @@ impl Policies {
     }
 }
 
-impl Namespaces {
-    /// A namespace as `namespaceObject` (k8s.io/apiserver pkg/admission/plugin/cel/condition.go CreateNamespaceObject).
-    fn shown(namespace: &Namespace) -> serde_json::Value {
-        let mut shown = serde_json::to_value(namespace).unwrap_or_default();
-        if let Some(fields) = shown.as_object_mut() {
-            fields.retain(|field, _| ["metadata", "spec", "status"].contains(&field.as_str()));
-        }
-        if let Some(metadata) = shown["metadata"].as_object_mut() {
-            metadata.retain(|field, _| !["managedFields", "ownerReferences", "selfLink"].contains(&field.as_str()));
-        }
-        shown
+/// A namespace as `namespaceObject` (k8s.io/apiserver pkg/admission/plugin/cel/condition.go CreateNamespaceObject).
+fn shown(namespace: &Namespace) -> serde_json::Value {
+    let mut shown = serde_json::to_value(namespace).unwrap_or_default();
+    if let Some(fields) = shown.as_object_mut() {
+        fields.retain(|field, _| ["metadata", "spec", "status"].contains(&field.as_str()));
     }
-
-    /// A namespace, asked for where the watch does not know it (yet).
-    async fn get(&self, name: &str) -> Result<Arc<Namespace>, Status> {
-        if let Some(namespace) = self.known.get(&ObjectRef::new(name)) {
-            return Ok(namespace);
-        }
-        match self.api.get_opt(name).await {
-            Ok(Some(namespace)) => Ok(Arc::new(namespace)),
-            Ok(None) => {
-                let resource = GroupResource {
-                    group: String::new(),
-                    resource: "namespaces".to_owned(),
-                };
-                Err(Status::not_found(&resource, name))
-            }
-            Err(error) => Err(Status::internal(error)),
-        }
+    if let Some(metadata) = shown["metadata"].as_object_mut() {
+        metadata.retain(|field, _| !["managedFields", "ownerReferences", "selfLink"].contains(&field.as_str()));
     }
+    shown
 }
 
 impl std::fmt::Debug for Policies {

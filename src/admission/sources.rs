@@ -5,9 +5,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
+use k8s_openapi::ClusterResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::{self, Lookup, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -91,45 +90,54 @@ impl Sources {
         let sources = Arc::new(Self::new(namespaces, resources.clone()));
 
         let read = sources.clone();
-        let changed = move || -> BoxFuture<'static, ()> {
+        let changed = move || {
             if !read.namespaces_read.is_ready() {
                 read.namespaces_read.put(());
             }
-            Box::pin(async {})
         };
-        let namespaces = Api::all(client.clone());
-        tokio::spawn(follow::<Namespace, _>(namespaces, writer, changed, stop.clone()));
+        let namespaces = Api::<Namespace>::all(client.clone());
+        tokio::spawn(follow(namespaces, writer, changed, stop.clone()));
 
         let clients = Arc::new(Clients::new(Some(client.clone())));
-        let (store, writer) = reflector::store::<MutatingWebhookConfiguration>();
-        let (to, own, resources_of, clients_of) = (sources.clone(), store, resources.clone(), clients.clone());
-        let changed = move || -> BoxFuture<'static, ()> {
-            let mut all = own.state();
-            all.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-            let (to, resources, clients) = (to.clone(), resources_of.clone(), clients_of.clone());
-            Box::pin(async move {
-                let hooks = Hook::mutating(&all, &resources, &clients).await;
-                tracing::info!(relevant = hooks.len(), "mutating webhooks have been read");
-                to.mutating.put(hooks);
-            })
+        let compile = |all: &[_], sources: &Self, clients: &Clients| {
+            let hooks = Hook::mutating(all, &sources.resources, clients);
+            tracing::info!(relevant = hooks.len(), "mutating webhooks have been read");
+            sources.mutating.put(hooks);
         };
-        let configurations = Api::all(client.clone());
-        tokio::spawn(follow(configurations, writer, changed, stop.clone()));
-
-        let (store, writer) = reflector::store::<ValidatingWebhookConfiguration>();
-        let (to, own) = (sources.clone(), store);
-        let changed = move || -> BoxFuture<'static, ()> {
-            let mut all = own.state();
-            all.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-            let (to, resources, clients) = (to.clone(), resources.clone(), clients.clone());
-            Box::pin(async move {
-                let hooks = Hook::validating(&all, &resources, &clients).await;
-                tracing::info!(relevant = hooks.len(), "validating webhooks have been read");
-                to.validating.put(hooks);
-            })
+        sources.follow_hooks(client, &clients, compile, stop);
+        let compile = |all: &[_], sources: &Self, clients: &Clients| {
+            let hooks = Hook::validating(all, &sources.resources, clients);
+            tracing::info!(relevant = hooks.len(), "validating webhooks have been read");
+            sources.validating.put(hooks);
         };
-        tokio::spawn(follow(Api::all(client.clone()), writer, changed, stop.clone()));
+        sources.follow_hooks(client, &clients, compile, stop);
         sources
+    }
+
+    /// Follows the configurations of webhooks of one sort, in the order of their names.
+    fn follow_hooks<K>(
+        self: &Arc<Self>,
+        client: &Client,
+        clients: &Arc<Clients>,
+        compile: fn(&[Arc<K>], &Self, &Clients),
+        stop: &CancellationToken,
+    ) where
+        K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (store, writer) = reflector::store::<K>();
+        let (sources, clients) = (self.clone(), clients.clone());
+        let changed = move || {
+            let mut all = store.state();
+            all.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
+            compile(&all, &sources, &clients);
+        };
+        tokio::spawn(follow(Api::<K>::all(client.clone()), writer, changed, stop.clone()));
     }
 
     /// Sources that follow nothing yet.
@@ -171,6 +179,21 @@ impl Sources {
         self.namespaces_read.ready().await
     }
 
+    /// Whether webhooks of one sort may be about writes of a resource; while they have not been read, nobody knows.
+    pub fn concern(&self, hooks: &Hooks, resource: &crate::rest::resource::Resource) -> bool {
+        let about = |hook: &Arc<Hook>| hook.may_be_about(resource, &self.resources);
+        !hooks.is_ready() || hooks.load().iter().any(about)
+    }
+
+    /// Waits until everything that webhooks of one sort depend on has been read once.
+    ///
+    /// # Errors
+    /// It takes too long.
+    pub async fn ready(&self, hooks: &Hooks) -> Result<(), &'static str> {
+        hooks.ready().await?;
+        self.namespaces_ready().await
+    }
+
     /// What has not been read yet.
     pub fn missing(&self) -> Option<&'static str> {
         let all = [
@@ -187,7 +210,7 @@ pub async fn follow<K, F>(api: Api<K>, mut writer: Writer<K>, mut changed: F, st
 where
     K: Resource + Lookup + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     <K as Lookup>::DynamicType: Eq + Hash + Clone,
-    F: FnMut() -> BoxFuture<'static, ()> + Send,
+    F: FnMut() + Send,
 {
     let url = api.resource_url().to_owned();
     let events = watcher(api, watcher::Config::default())
@@ -199,7 +222,7 @@ where
             Ok(event) => {
                 writer.apply_watcher_event(&event);
                 if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
-                    changed().await;
+                    changed();
                 }
             }
             Err(error) => tracing::warn!(url, %error, "watch broken, trying again"),

@@ -15,6 +15,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use self::client::{Clients, Endpoint};
 use super::equivalents::Equivalents;
@@ -71,39 +72,42 @@ struct Parts<'a> {
 
 impl Hook {
     /// The mutating webhooks of all configurations that may be about one of the resources.
-    pub async fn mutating(
+    pub fn mutating(
         configurations: &[Arc<MutatingWebhookConfiguration>],
         resources: &Equivalents,
         clients: &Clients,
     ) -> Vec<Arc<Self>> {
-        let mut hooks = Vec::new();
-        let mut index = 0;
-        for configuration in configurations {
-            let name = configuration.metadata.name.as_deref().unwrap_or_default();
-            for hook in configuration.webhooks.iter().flatten() {
-                hooks.extend(Self::compile(name, index, &Parts::from(hook), resources, clients));
-                index += 1;
-            }
-        }
-        hooks
+        let webhooks = configurations.iter().flat_map(|configuration| {
+            let hooks = configuration.webhooks.iter().flatten();
+            hooks.map(|hook| (&configuration.metadata, Parts::from(hook)))
+        });
+        Self::compiled(webhooks, resources, clients)
     }
 
     /// The validating webhooks of all configurations that may be about one of the resources.
-    pub async fn validating(
+    pub fn validating(
         configurations: &[Arc<ValidatingWebhookConfiguration>],
         resources: &Equivalents,
         clients: &Clients,
     ) -> Vec<Arc<Self>> {
-        let mut hooks = Vec::new();
-        let mut index = 0;
-        for configuration in configurations {
-            let name = configuration.metadata.name.as_deref().unwrap_or_default();
-            for hook in configuration.webhooks.iter().flatten() {
-                hooks.extend(Self::compile(name, index, &Parts::from(hook), resources, clients));
-                index += 1;
-            }
-        }
-        hooks
+        let webhooks = configurations.iter().flat_map(|configuration| {
+            let hooks = configuration.webhooks.iter().flatten();
+            hooks.map(|hook| (&configuration.metadata, Parts::from(hook)))
+        });
+        Self::compiled(webhooks, resources, clients)
+    }
+
+    /// Webhooks with the metadata of their configurations. Those that are about nothing here count in the numbering.
+    fn compiled<'a>(
+        webhooks: impl Iterator<Item = (&'a ObjectMeta, Parts<'a>)>,
+        resources: &Equivalents,
+        clients: &Clients,
+    ) -> Vec<Arc<Self>> {
+        let compile = |(index, (configuration, parts)): (usize, (&ObjectMeta, Parts<'_>))| {
+            let name = configuration.name.as_deref().unwrap_or_default();
+            Self::compile(name, index, &parts, resources, clients)
+        };
+        webhooks.enumerate().filter_map(compile).collect()
     }
 
     fn compile(
@@ -149,7 +153,7 @@ impl Hook {
     }
 
     /// Whether it may be about writes of a resource.
-    fn may_be_about(&self, resource: &Resource, resources: &Equivalents) -> bool {
+    pub(super) fn may_be_about(&self, resource: &Resource, resources: &Equivalents) -> bool {
         let other = |other: &Arc<Resource>| self.matcher.may_match_resource(other);
         self.matcher.may_match_resource(resource) || (self.matcher.equivalent && resources.others(resource).any(other))
     }

@@ -35,7 +35,6 @@ impl Admissions {
         all: &Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, Error> {
-        let metrics = all.admission();
         if Plugin::ALL.into_iter().all(|plugin| !config.admission.runs(plugin)) {
             return Ok(None);
         }
@@ -44,7 +43,12 @@ impl Admissions {
         };
         let resources = Arc::new(Equivalents::new(registry));
         let sources = Sources::follow(&client, resources.clone(), stop);
-        tokio::spawn(mutating_policies::follow(client.clone(), resources, stop.clone()));
+        tokio::spawn(mutating_policies::follow(
+            client.clone(),
+            resources.clone(),
+            stop.clone(),
+        ));
+        let metrics = all.admission();
         let mut plugins = Plugins::new(metrics.clone());
         for plugin in Plugin::ALL.into_iter().filter(|plugin| config.admission.runs(*plugin)) {
             let (sources, metrics) = (sources.clone(), metrics.clone());
@@ -55,7 +59,14 @@ impl Admissions {
                     plugins.push(plugin.name(), Arc::new(webhooks));
                 }
                 Plugin::ValidatingAdmissionPolicy => {
-                    let policies = Policies::follow(&client, registry, authorizer.clone(), all.policies(), stop);
+                    let policies = Policies::follow(
+                        &client,
+                        sources.namespaces().clone(),
+                        &resources,
+                        authorizer.clone(),
+                        all.policies(),
+                        stop,
+                    );
                     plugins.push(plugin.name(), Arc::new(policies));
                 }
                 Plugin::ValidatingAdmissionWebhook => {

@@ -12,7 +12,7 @@ use super::matching::Labels;
 use super::params::collect;
 use super::request::{Request, View};
 use super::snapshot::{Active, Binding, Snapshot};
-use super::{Namespaces, Policies};
+use super::{Policies, shown};
 use crate::admission::cel::{self, Inputs};
 use crate::authz::ResourceAttributes;
 use crate::wire::notes::Notes;
@@ -85,7 +85,7 @@ pub(super) async fn dispatch(
             for param in params {
                 // Asked late: without parameters there is no question, and no namespace is missed.
                 if let Some(namespace) = &namespace {
-                    asked.namespace = Some(Namespaces::shown(namespace.as_ref().map_err(Clone::clone)?));
+                    asked.namespace = Some(shown(namespace.as_ref().map_err(Clone::clone)?));
                 }
                 let verdict = asked.ask(policy, &view, param).await;
                 take(policies, policy, binding, &verdict, notes, &mut denials);

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::Policies;
 use super::request::{Request, View};
+use crate::admission::equivalents::{Equivalents, converted};
 use crate::rest::admission::{Admission, Attempt, Operation};
 use crate::rest::caller::Target;
-use crate::rest::resource::{Registry, Resource};
+use crate::rest::resource::Resource;
 use crate::wire::meta;
 use crate::wire::status::Status;
 
@@ -26,18 +27,13 @@ struct One {
 }
 
 impl Served {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(super) fn new(resources: &Equivalents) -> Self {
         let one = |resource: &Arc<Resource>| One {
             resource: resource.clone(),
             view: view(resource),
-            others: registry
-                .resources()
-                .filter(|other| Arc::ptr_eq(&other.stored, &resource.stored))
-                .filter(|other| other.group_version != resource.group_version)
-                .map(|other| view(other))
-                .collect(),
+            others: resources.others(resource).map(|other| view(other)).collect(),
         };
-        Self(registry.resources().map(one).collect())
+        Self(resources.all().map(one).collect())
     }
 
     fn get(&self, resource: &Resource) -> Option<&One> {
@@ -78,12 +74,7 @@ impl Admission for Policies {
         let old_object = Some(attempt.old).filter(|object| present(object));
         let options = attempt.options();
         let convert = |to: &View, object: &Value| match self.served.resource(to) {
-            Some(to) => {
-                let mut object = object.clone();
-                target.resource.store(&mut object);
-                to.serve(&mut object);
-                to.complete(object)
-            }
+            Some(to) => converted(object, target.resource, to).into_owned(),
             None => object.clone(),
         };
         let request = Request {

@@ -33,10 +33,7 @@ pub struct MutatingAdmissionWebhook {
 #[async_trait]
 impl Admission for MutatingAdmissionWebhook {
     fn handles(&self, target: &Target<'_>, _operation: Operation) -> bool {
-        let hooks = self.sources.mutating();
-        let resources = self.sources.resources();
-        let about = |hook: &Arc<Hook>| hook.may_be_about(target.resource, resources);
-        !hooks.is_ready() || hooks.load().iter().any(about)
+        self.sources.concern(self.sources.mutating(), target.resource)
     }
 
     async fn mutate(&self, attempt: &Attempt<'_>, object: &mut Value) -> Result<bool, Status> {
@@ -50,9 +47,8 @@ impl Admission for MutatingAdmissionWebhook {
 impl MutatingAdmissionWebhook {
     async fn dispatch<'a>(&'a self, attempt: &'a Attempt<'a>, attributes: &mut Attributes<'a>) -> Result<bool, Status> {
         let hooks = self.sources.mutating();
-        for ready in [hooks.ready().await, self.sources.namespaces_ready().await] {
-            ready.map_err(|why| attributes.forbidden(why))?;
-        }
+        let ready = self.sources.ready(hooks).await;
+        ready.map_err(|why| attributes.forbidden(why))?;
         let dispatcher = Dispatcher {
             sources: &self.sources,
             metrics: &self.metrics,
@@ -147,8 +143,7 @@ async fn changed(
             go_quote(&answer.patch_type)
         )));
     }
-    let patched = apply(&patch, attributes, resource).map_err(|why| Wrong::Other(internal(why)))?;
-    let mut patched = patched;
+    let mut patched = apply(&patch, attributes, resource).map_err(|why| Wrong::Other(internal(why)))?;
     attempt.tidy(&mut patched).map_err(Wrong::Other)?;
     let differs = patched != *attributes.object;
     attributes.object = Cow::Owned(patched);

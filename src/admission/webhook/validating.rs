@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::Hook;
 use super::dispatch::{Dispatcher, Wrong};
 use crate::admission::attributes::Attributes;
 use crate::admission::sources::Sources;
@@ -26,18 +25,14 @@ pub struct ValidatingAdmissionWebhook {
 #[async_trait]
 impl Admission for ValidatingAdmissionWebhook {
     fn handles(&self, target: &Target<'_>, _operation: Operation) -> bool {
-        let hooks = self.sources.validating();
-        let resources = self.sources.resources();
-        let about = |hook: &Arc<Hook>| hook.may_be_about(target.resource, resources);
-        !hooks.is_ready() || hooks.load().iter().any(about)
+        self.sources.concern(self.sources.validating(), target.resource)
     }
 
     async fn validate(&self, attempt: &Attempt<'_>) -> Result<(), Status> {
         let attributes = Attributes::judging(attempt);
         let hooks = self.sources.validating();
-        for ready in [hooks.ready().await, self.sources.namespaces_ready().await] {
-            ready.map_err(|why| attributes.forbidden(why))?;
-        }
+        let ready = self.sources.ready(hooks).await;
+        ready.map_err(|why| attributes.forbidden(why))?;
         let dispatcher = Dispatcher {
             sources: &self.sources,
             metrics: &self.metrics,
