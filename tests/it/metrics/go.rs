@@ -73,6 +73,17 @@ async fn the_same_requests_are_counted_as_the_go_server_counts_them() {
         admin: server.admin(),
         stranger: server.user("stranger", &[]),
     };
+    // Go counts etcd's bookmarks, and has the metric once a list had to wait for one.
+    eventually("Go's server has been told of progress", DEADLINE, async || {
+        let listed = theirs.admin.get(FLUNDERS).await;
+        assert_eq!(listed.code, 200, "{}", listed.text());
+        let scrape = Scrape::of(&theirs.admin).await;
+        match scrape.types.contains_key("etcd_bookmark_total") {
+            true => Ok(()),
+            false => Err("no bookmark yet".to_owned()),
+        }
+    })
+    .await;
     let theirs = theirs.tell().await;
     let ours = ours.tell().await;
 
