@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 fn pattern(text: &str) -> Regex {
@@ -47,6 +48,9 @@ static IN_TEXTS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// Headers that say nothing of the server's rules: the time, the request's own id, and how HTTP frames the body.
 const UNSPOKEN: [&str; 5] = ["date", "audit-id", "content-length", "transfer-encoding", "connection"];
+
+/// The field of protobuf's ObjectMeta (k8s.io/apimachinery pkg/apis/meta/v1/generated.proto).
+const MANAGED_FIELDS: &str = "17";
 
 /// What one server has answered until now in a scenario.
 #[derive(Debug, Default)]
@@ -107,6 +111,7 @@ impl Normalizer {
             })
             .into_owned();
         out = TIME.replace_all(&out, "{time}").into_owned();
+        out = quoted_entries_sorted(&out).unwrap_or(out);
         for (rule, with) in IN_TEXTS.iter() {
             out = rule.replace_all(&out, *with).into_owned();
         }
@@ -122,7 +127,14 @@ impl Normalizer {
             Value::Array(items) => items.into_iter().map(|item| self.protobuf(item)).collect(),
             Value::Object(fields) => {
                 let fields = fields.into_iter().map(|(key, value)| (key, self.protobuf(value)));
-                Value::Object(fields.collect())
+                let mut fields: Map<String, Value> = fields.collect();
+                if let Some(Value::Array(entries)) = fields.get_mut(MANAGED_FIELDS)
+                    && entries.iter().all(|entry| entry["6"][0] == "FieldsV1")
+                {
+                    // their order depends on the second in which things happened
+                    entries.sort_by_key(Value::to_string);
+                }
+                Value::Object(fields)
             }
             other => self.value(other),
         }
@@ -199,6 +211,49 @@ impl Normalizer {
             }
         }
     }
+}
+
+/// A text that quotes an object, with the entries of its `managedFields` sorted, whose order depends on the second in which
+/// things happened. Nothing else in it is written anew.
+fn quoted_entries_sorted(text: &str) -> Option<String> {
+    let start = text.find(r#""{"#)?;
+    let mut quoted = serde_json::Deserializer::from_str(&text[start..]).into_iter::<String>();
+    let object = quoted.next()?.ok()?;
+    let end = start + quoted.byte_offset();
+    if serde_json::to_string(&object).ok()? != text[start..end] {
+        return None;
+    }
+    let name = r#""managedFields":"#;
+    let list = object.find(name)? + name.len();
+    let mut read = serde_json::Deserializer::from_str(&object[list..]).into_iter::<Vec<Box<RawValue>>>();
+    let entries = read.next()?.ok()?;
+    let rest = &object[list + read.byte_offset()..];
+    let mut entries: Vec<&str> = entries.iter().map(|entry| entry.get()).collect();
+    entries.sort_unstable();
+    let object = format!("{}[{}]{rest}", &object[..list], entries.join(","));
+    let quoted = serde_json::to_string(&object).ok()?;
+    Some(format!("{}{quoted}{}", &text[..start], &text[end..]))
+}
+
+#[test]
+fn the_order_of_managed_fields_is_that_of_the_clock() {
+    let entry =
+        |manager: &str| format!(r#"{{"manager":"{manager}","fieldsV1":{{"f:a":{{"k:{{\"x\":\"]\"}}":{{}}}}}}}}"#);
+    let told = |entries: [&str; 2], name: &str| {
+        let entries = entries.map(entry).join(",");
+        let object = format!(r#"{{"metadata":{{"managedFields":[{entries}],"name":"{name}"}}}}"#);
+        let text = format!("Invalid value: {}: why", serde_json::to_string(&object).unwrap());
+        Normalizer::default().text(&text)
+    };
+    assert_eq!(told(["json", "merger"], "a"), told(["merger", "json"], "a"));
+    assert_ne!(told(["json", "merger"], "a"), told(["json", "merger"], "b"));
+    assert_ne!(told(["json", "merger"], "a"), told(["json", "json"], "a"));
+    let told = |managers: [&str; 2]| {
+        let entries = managers.map(|manager| json!({"1": [manager], "6": ["FieldsV1"]}));
+        Normalizer::default().protobuf(json!({"1": [{"17": entries}]}))
+    };
+    assert_eq!(told(["json", "merger"]), told(["merger", "json"]));
+    assert_ne!(told(["json", "merger"]), told(["json", "json"]));
 }
 
 #[test]
