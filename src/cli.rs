@@ -98,9 +98,15 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    logging::start(cli.logging_format, cli.verbosity);
-    match cli.command {
-        Command::Apiserver(arguments) => block_on(apiserver::run(*arguments)),
+    let start_logging = || logging::start(cli.logging_format, cli.verbosity);
+    let command = match cli.command {
+        // Traces are begun where logs are, and first.
+        Command::Apiserver(arguments) => return block_on(apiserver::run(*arguments, start_logging)),
+        other => other,
+    };
+    start_logging();
+    match command {
+        Command::Apiserver(_) => Ok(()),
         Command::ControllerManager(arguments) => block_on(controller_manager::run(*arguments)),
         Command::Dev(arguments) => block_on(dev::run(arguments)),
         Command::Certs(arguments) => certs::run(arguments),

@@ -87,6 +87,8 @@ pub struct Serving {
     pub limits: Limits,
     /// How long to go on serving, not ready, once told to end.
     pub shutdown_delay: Duration,
+    /// How long the first load may take before the server is not alive any more; as long as it wants when zero.
+    pub livez_grace_period: Duration,
 }
 
 /// Where the serving certificate comes from.

@@ -15,6 +15,7 @@ pub mod request_info;
 pub mod respond;
 pub mod shutdown;
 pub mod tls;
+mod traces;
 pub mod upgrade;
 pub mod upload;
 pub mod websocket;

@@ -33,6 +33,7 @@ use crate::rest::resource::Registry;
 use crate::rest::store::{self, Store};
 use crate::storage::Storage;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces;
 use crate::watchcache::{Cache, reflector};
 
 /// Why a server could not start or go on; one line.
@@ -91,6 +92,8 @@ pub async fn serve(
     let _stop_background = stop.clone().drop_guard();
     let serving = certificates::establish(&config, &stop)?;
     let metrics = Arc::new(Metrics::new());
+    let encrypting = storage.clone();
+    metrics.encrypted_values(move || encrypting.encrypted_values());
     let storage: Arc<dyn Storage> = MeasuredStorage::new(storage, &registry, metrics.clone());
     let specs = store::specs(&registry).map_err(Error::Resources)?;
     let cache = Cache::new(specs, storage.clone(), config.history);
@@ -115,7 +118,7 @@ pub async fn serve(
 
     let everybody = serving.everybody;
     metrics.serving_certificate(move || everybody.not_after());
-    let mut health = health::checks(&cache, &storage);
+    let mut health = health::checks(&cache, &storage, config.serving.livez_grace_period);
     if let Some(admission) = admission {
         health = admission.checked(health);
     }
@@ -146,6 +149,7 @@ pub async fn serve(
         authorizer: identity.authorizer,
         route: Arc::new(router),
         limits: limits::Limits::new(config.limits, metrics.clone()),
+        traces: traces::started(),
         metrics,
     };
     let tls = tls::server_config_with(serving.presented, &config.tls.options);

@@ -185,6 +185,11 @@ pub trait Storage: Send + Sync + 'static {
     /// `revision` itself reads still work.
     async fn compact(&self, revision: Revision) -> Result<(), Error>;
 
+    /// How many values each encryption key has encrypted since the process began; nothing where none are.
+    fn encrypted_values(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
     /// Writes a key that must not exist yet.
     async fn create(&self, key: &str, value: Bytes) -> Result<Revision, Error> {
         self.commit(vec![Op {

@@ -1,4 +1,5 @@
-//! What a running server tells about itself: logs and metrics.
+//! What a running server tells about itself: logs, metrics and traces.
 
 pub mod logging;
 pub mod metrics;
+pub mod traces;

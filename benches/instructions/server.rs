@@ -4,8 +4,10 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
+use bulward::audit::{Auditor, Backend, LogFile, Mode, Policy, Rotation};
 use bulward::authn::delegating::DelegatingAuthenticator;
 use bulward::authn::trust::{TrustBundle, TrustFlags};
 use bulward::authz::{AlwaysAllowPaths, Authorizer, Local, Union};
@@ -52,6 +54,15 @@ pub(crate) struct Client {
 impl Server {
     /// Starts it with what is in the storage, and waits until that is loaded.
     pub(crate) async fn start(storage: Arc<Memory>) -> Server {
+        Self::recording(storage, None).await
+    }
+
+    /// As [`Server::start`], with requests recorded in a file: what they are about, at both stages.
+    pub(crate) async fn audited(storage: Arc<Memory>, file: &Path) -> Server {
+        Self::recording(storage, Some(file)).await
+    }
+
+    async fn recording(storage: Arc<Memory>, audit_log: Option<&Path>) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let front = Authority::new("front").expect("an authority");
         let proxy = front.issue(&Leaf::client("front-proxy", &[])).expect("a certificate");
@@ -93,12 +104,13 @@ impl Server {
         let authorizer: Arc<dyn Authorizer> =
             Arc::new(Union::local(AlwaysAllowPaths::default(), Local::new(tenancy::FILTERED)));
         let pipeline = Pipeline {
-            audit: None,
+            audit: audit_log.map(|file| auditor(file, &metrics)),
             impersonation: Impersonation::new(authorizer.clone()),
             authenticator: Arc::new(DelegatingAuthenticator::new(trust.expect("our own authority"), None)),
             authorizer,
             route: Arc::new(router),
             limits: Limits::new(Allowance::default(), metrics.clone()),
+            traces: None,
             metrics,
         };
         let shown = CertificateDer::from_pem_slice(proxy.certificate_pem.as_bytes());
@@ -180,6 +192,22 @@ impl Client {
         let count = self.pipe.read_buf(&mut self.unread).await.expect("the server writes");
         assert!(count > 0, "closed after {}", String::from_utf8_lossy(&self.unread));
     }
+}
+
+fn auditor(file: &Path, metrics: &Metrics) -> Arc<Auditor> {
+    let policy = file.with_extension("yaml");
+    let text = "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata}]}";
+    std::fs::write(&policy, text).expect("a temporary file");
+    let rotation = Rotation {
+        max_size: 0,
+        max_age: 0,
+        max_backups: 0,
+        compress: false,
+    };
+    let log = Arc::new(LogFile::open(file, rotation).expect("a temporary file"));
+    let backend = Backend::new(log, Mode::Blocking, None, metrics.audit().clone());
+    let policy = Policy::load(&policy).expect("a policy");
+    Auditor::new(policy, vec![backend], metrics.audit().clone())
 }
 
 /// A memory with `values` under their keys.

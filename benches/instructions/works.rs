@@ -1,8 +1,10 @@
 //! What is counted.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use bulward::storage::Storage;
+use bulward::storage::memory::Memory;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
@@ -24,11 +26,16 @@ pub(crate) struct Work {
 }
 
 /// All of them.
-pub(crate) const WORKS: [Work; 4] = [
+pub(crate) const WORKS: [Work; 5] = [
     Work {
         name: "get",
         what: "GET of an object",
         run: get,
+    },
+    Work {
+        name: "audited",
+        what: "the same GET, recorded in a file (level Metadata)",
+        run: audited,
     },
     Work {
         name: "list",
@@ -93,10 +100,15 @@ fn request(method: &str, path: &str, user: &str, body: &str) -> String {
     )
 }
 
+/// Everybody's objects.
+async fn objects() -> Arc<Memory> {
+    let objects = (0..OBJECTS).map(|number| stored(number, &["owner", if number < 10 { "ten" } else { "few" }]));
+    filled(objects).await
+}
+
 /// A server with all objects, and a connection.
 async fn with_objects() -> (Server, Client) {
-    let objects = (0..OBJECTS).map(|number| stored(number, &["owner", if number < 10 { "ten" } else { "few" }]));
-    let server = Server::start(filled(objects).await).await;
+    let server = Server::start(objects().await).await;
     let client = server.connect();
     (server, client)
 }
@@ -110,6 +122,16 @@ async fn repeat(client: &mut Client, request: &str) {
 fn get() {
     let runtime = runtime();
     let (_server, mut client) = runtime.block_on(with_objects());
+    let request = request("GET", &format!("{PATH}/counted-000003"), "ten", "");
+    runtime.block_on(repeat(&mut client, &request));
+    measured_part(&runtime, repeat(&mut client, &request));
+}
+
+fn audited() {
+    let runtime = runtime();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let server = runtime.block_on(async { Server::audited(objects().await, &folder.path().join("audit.log")).await });
+    let mut client = server.connect();
     let request = request("GET", &format!("{PATH}/counted-000003"), "ten", "");
     runtime.block_on(repeat(&mut client, &request));
     measured_part(&runtime, repeat(&mut client, &request));

@@ -8,6 +8,7 @@ mod history;
 mod identity;
 mod limits;
 mod tls;
+mod tracing;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -25,6 +26,7 @@ use crate::{
     config::{self, Apiserver, Certificate, Cluster, Error, Serving, Storage, parse_duration},
     http::{listener::Limits, shutdown::Shutdown},
     server,
+    telemetry::traces,
 };
 
 /// How often a mounted certificate is looked at.
@@ -56,6 +58,8 @@ pub(super) struct Args {
     admission: admission::AdmissionArgs,
     #[command(flatten, next_help_heading = "Audit")]
     audit: audit::AuditArgs,
+    #[command(flatten, next_help_heading = "Tracing")]
+    tracing: tracing::TracingArgs,
     #[command(flatten, next_help_heading = "Tenancy")]
     tenancy: TenancyArgs,
 }
@@ -89,6 +93,10 @@ struct ServingArgs {
     /// How long to go on serving, not ready, after SIGTERM, so that load balancers notice
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration, env = "BULWARD_SHUTDOWN_DELAY_DURATION")]
     shutdown_delay_duration: Duration,
+    /// How long the first load may take. /livez fails after that, so that who asks starts the server anew; 0s lets it take
+    /// as long as it wants
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration, env = "BULWARD_LIVEZ_GRACE_PERIOD")]
+    livez_grace_period: Duration,
     /// Open connections; further ones wait
     #[arg(
         long,
@@ -158,14 +166,18 @@ struct TenancyArgs {
 }
 
 /// Serves until a signal comes.
-pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
+pub(super) async fn run(mut arguments: Args, start_logging: impl FnOnce()) -> Result<(), Failure> {
+    if let Some(configuration) = std::mem::take(&mut arguments.tracing).config()? {
+        tracing::start(&configuration)?;
+    }
+    start_logging();
     let config = arguments.config()?;
     let listener = listen(config.serving.bind_address, config.serving.port).await?;
     let shutdown = Shutdown::new();
     signals::follow(shutdown.clone(), config.serving.shutdown_delay)?;
-    server::run(config, listener, shutdown)
-        .await
-        .map_err(|error| Failure::Runtime(error.to_string()))
+    let served = server::run(config, listener, shutdown).await;
+    traces::finish().await;
+    served.map_err(|error| Failure::Runtime(error.to_string()))
 }
 
 impl Args {
@@ -223,6 +235,7 @@ impl ServingArgs {
                 ..Limits::default()
             },
             shutdown_delay: self.shutdown_delay_duration,
+            livez_grace_period: self.livez_grace_period,
         })
     }
 }

@@ -107,6 +107,7 @@ fn config(arguments: &Args, bound: SocketAddr, folder: &Folder) -> Apiserver {
             certificate_refresh: apiserver::CERTIFICATE_REFRESH,
             limits: Limits::default(),
             shutdown_delay: Duration::ZERO,
+            livez_grace_period: Duration::ZERO,
         },
         tls: Tls::default(),
         storage: Storage::Embedded {

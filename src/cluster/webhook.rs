@@ -10,6 +10,8 @@ use http_body_util::{BodyExt, Limited};
 use kube::{Client, client::Body};
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::telemetry::traces;
+
 /// Answers larger than this are not read.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -195,13 +197,14 @@ pub async fn deliver(client: &Client, json: Bytes) -> Result<(), CallError> {
 
 /// The body of an answer that is a success.
 async fn send(client: &Client, path: &str, json: Bytes) -> Result<Bytes, CallError> {
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(Method::POST)
         .uri(path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json")
         .body(Body::from(json))
         .map_err(|error| CallError::lasting(error.to_string()))?;
+    traces::inject(request.headers_mut());
     let answer = client.send(request).await?;
     let code = answer.status();
     let bytes = Limited::new(answer.into_body(), MAX_ANSWER)

@@ -105,6 +105,11 @@ impl Router {
             let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
             return respond::bytes(StatusCode::OK, text, self.metrics.render());
         }
+        if path == "/metrics" && request.method == Method::DELETE {
+            self.measure();
+            self.metrics.reset();
+            return respond::bytes(StatusCode::OK, respond::TEXT, "metrics reset\n");
+        }
         if path == "/metrics/slis" && readable {
             let text = HeaderValue::from_static(metrics::CONTENT_TYPE);
             return respond::bytes(StatusCode::OK, text, self.metrics.render_slis());

@@ -1,6 +1,7 @@
 //! The way of every request, one line a stage, in the order of k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use super::limits::Limits;
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
+use super::traces;
 use super::upgrade::Upgrade;
 use super::upload::Upload;
 use crate::audit::Auditor;
@@ -30,6 +32,7 @@ use crate::authn::{Authenticator, Credentials};
 use crate::authz::{Authorizer, Decision};
 use crate::telemetry::logging::ACCESS_TARGET;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::{Asked, Traces};
 use crate::wire::duration::{go_complaint, parse_duration};
 use crate::wire::negotiate;
 use crate::wire::notes::{Detail, Notes};
@@ -138,6 +141,8 @@ pub struct Pipeline {
     pub metrics: Arc<Metrics>,
     /// How much a caller may have at once.
     pub limits: Limits,
+    /// What makes traces of requests, if anything does.
+    pub traces: Option<Traces>,
 }
 
 #[async_trait]
@@ -229,6 +234,18 @@ impl Pipeline {
                 Ok(record) => record,
                 Err(refusal) => return Ok(refusal),
             };
+            let span = self.traces.as_ref().map(|traces| {
+                traces.begin(&Asked {
+                    name: traces::name(&parts.method, &about),
+                    method: &parts.method,
+                    uri: &uri,
+                    headers: &headers,
+                    audit_id,
+                    about: traces::about(&about),
+                    trusted: traces::trusted(&caller),
+                    elapsed: started.elapsed(),
+                })
+            });
             let answer = async {
                 let impersonated = self.impersonation.impersonate(&mut headers, &info, &caller).await?;
                 let caller = match impersonated {
@@ -286,7 +303,8 @@ impl Pipeline {
                 Ok(admitted.answered(answer, peer))
             };
             let answer = answer.map(|answer| answer.unwrap_or_else(|status: Status| respond::status(&status, errors)));
-            Ok(audit::around(record.clone(), &about, peer, answer).await)
+            let answer = pin!(audit::around(record.clone(), &about, peer, answer));
+            Ok(traces::around(span, &about, peer, answer).await)
         };
         let mut response = result
             .await

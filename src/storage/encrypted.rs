@@ -127,4 +127,8 @@ impl Storage for Encrypted {
     async fn compact(&self, revision: Revision) -> Result<(), Error> {
         self.inner.compact(revision).await
     }
+
+    fn encrypted_values(&self) -> Vec<(String, u64)> {
+        self.keys.sealed()
+    }
 }

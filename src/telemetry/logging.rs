@@ -1,6 +1,9 @@
 //! Logs go to standard error, as text or as one JSON object a line.
 
+use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use super::traces;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -17,21 +20,33 @@ pub const ACCESS_LOG: u8 = 2;
 /// The target under which requests are logged.
 pub const ACCESS_TARGET: &str = "bulward::access";
 
-/// Starts logging for the whole process; the first call counts. `verbosity` is klog's: 0 what an operator should see,
+/// Starts logging for the whole process, and traces if these have been started; the first call counts. `verbosity` is klog's: 0 what an operator should see,
 /// 2 every request as well, 4 debugging, 6 everything. `RUST_LOG` overrides it.
 pub fn start(format: Format, verbosity: u8) {
     let filter = match EnvFilter::builder().try_from_env() {
         Ok(filter) if std::env::var_os("RUST_LOG").is_some_and(|value| !value.is_empty()) => filter,
         _ => EnvFilter::new(directives(verbosity)),
     };
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    if let Some(traces) = traces::layer() {
+        // Logs and traces want different spans, so that each has a filter of its own.
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = match format {
+            Format::Text => lines.with_ansi(terminal).boxed(),
+            Format::Json => lines.json().flatten_event(true).boxed(),
+        };
+        let all = tracing_subscriber::registry()
+            .with(traces)
+            .with(lines.with_filter(filter));
+        let _ = all.try_init();
+        return;
+    }
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     // An error only says that logging has been started already.
     let _ = match format {
-        Format::Text => builder
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .try_init(),
+        Format::Text => builder.with_ansi(terminal).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
     };
 }

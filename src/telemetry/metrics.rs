@@ -14,6 +14,7 @@ mod identity;
 pub mod policies;
 mod process;
 mod requests;
+mod reset;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    TextEncoder, core::Collector, proto::MetricFamily,
 };
 
 use self::admission::AdmissionMetrics;
@@ -36,12 +37,12 @@ pub use stored::KindTotals;
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
-/// Until when a certificate is valid that may be replaced at any time.
-struct NotAfter(Box<dyn Fn() -> i64 + Send + Sync>);
+/// Something that is asked when somebody looks: it changes at any time, and counts nothing itself.
+struct Asked<T>(Box<dyn Fn() -> T + Send + Sync>);
 
-impl std::fmt::Debug for NotAfter {
+impl<T> std::fmt::Debug for Asked<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NotAfter")
+        f.write_str("Asked")
     }
 }
 
@@ -56,7 +57,10 @@ pub struct Metrics {
     flows: flow::Flows,
     described: Vec<Described>,
     serving_certificate: IntGauge,
-    serving_until: OnceLock<NotAfter>,
+    serving_until: OnceLock<Asked<i64>>,
+    encrypted_values: IntCounterVec,
+    encrypted: OnceLock<Asked<Vec<(String, u64)>>>,
+    forgotten: reset::Forgotten,
     requests: requests::Requests,
     identity: identity::Identity,
     stored: stored::Stored,
@@ -122,6 +126,13 @@ impl Metrics {
                 "Until when the serving certificate is valid, in seconds since 1970.",
             ),
             serving_until: OnceLock::new(),
+            encrypted_values: it.counters(
+                "bulward_encrypted_values_total",
+                "Values that this process has encrypted, by the key; all processes together should stay far below 2^32.",
+                &["key"],
+            ),
+            encrypted: OnceLock::new(),
+            forgotten: reset::Forgotten::default(),
             policies: policies::PolicyMetrics::new(it),
             audit: audit::AuditMetrics::new(it),
             admission: Arc::new(AdmissionMetrics::new(it)),
@@ -147,10 +158,27 @@ impl Metrics {
 
     /// The text that `/metrics` answers with, of type [`CONTENT_TYPE`].
     pub fn render(&self) -> Vec<u8> {
-        if let Some(NotAfter(until)) = self.serving_until.get() {
+        let mut families = self.gather();
+        self.forgotten.take_from(&mut families);
+        written(&families)
+    }
+
+    /// Tells counts as of now from now on.
+    pub fn reset(&self) {
+        self.forgotten.forget(self.gather());
+    }
+
+    fn gather(&self) -> Vec<MetricFamily> {
+        if let Some(Asked(until)) = self.serving_until.get() {
             self.serving_certificate.set(until());
         }
-        written(&self.registry)
+        if let Some(Asked(encrypted)) = self.encrypted.get() {
+            for (key, count) in encrypted() {
+                let counter = self.encrypted_values.with_label_values(&[&key]);
+                counter.inc_by(count.saturating_sub(counter.get()));
+            }
+        }
+        self.registry.gather()
     }
 
     /// What there is to be found at `/metrics` and `/metrics/slis`, also where nothing has been counted yet.
@@ -160,7 +188,12 @@ impl Metrics {
 
     /// From now on tells until when (seconds since 1970) the serving certificate is valid. The first word stands.
     pub fn serving_certificate(&self, not_after: impl Fn() -> i64 + Send + Sync + 'static) {
-        let _ = self.serving_until.set(NotAfter(Box::new(not_after)));
+        let _ = self.serving_until.set(Asked(Box::new(not_after)));
+    }
+
+    /// From now on tells how many values each key has encrypted. The first word stands.
+    pub fn encrypted_values(&self, by_key: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static) {
+        let _ = self.encrypted.set(Asked(Box::new(by_key)));
     }
 
     /// A handshake failed.
@@ -206,10 +239,10 @@ impl Default for Metrics {
     }
 }
 
-fn written(registry: &Registry) -> Vec<u8> {
+fn written(families: &[MetricFamily]) -> Vec<u8> {
     let mut text = Vec::new();
     // Writing to memory does not fail, and the names have been checked when they were registered.
-    if let Err(error) = TextEncoder::new().encode(&registry.gather(), &mut text) {
+    if let Err(error) = TextEncoder::new().encode(families, &mut text) {
         tracing::error!(%error, "metrics cannot be written");
     }
     text

@@ -3,6 +3,7 @@
 mod impersonation;
 mod log;
 mod oracle;
+mod panics;
 mod webhook;
 
 use std::path::Path;

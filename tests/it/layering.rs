@@ -11,7 +11,7 @@ const ALLOWED: &str = "
     visibility | wire                                | a pure function of what is stored: no input, no output
     watchcache | storage visibility wire             | fed by the store, asked by the verbs
     rest       | storage watchcache visibility wire  | what the verbs mean, without HTTP
-    cluster    | wire                                | asks kube-apiserver what it is told to; it knows no requests
+    cluster    | telemetry wire                      | asks kube-apiserver what it is told to; it knows no requests
     authn      | certs cluster wire                  | says who asks from a request's parts, whatever is asked for
     authz      | cluster wire                        | says yes or no to attributes, whatever serves them
     audit      | cluster telemetry wire              | follows a request through its stages, whatever serves it

@@ -21,6 +21,7 @@ mod source;
 mod storage;
 mod tenancy;
 mod tidy;
+mod traces;
 mod verbs;
 mod visibility;
 mod wardle;

@@ -5,5 +5,6 @@ mod documented;
 mod go;
 mod health;
 mod monitoring;
+mod reset;
 mod scrape;
 mod visible;

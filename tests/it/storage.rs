@@ -2,6 +2,7 @@
 
 // clippy.toml allows it in test functions; here most of the tests are functions that several tests call.
 
+mod compact;
 mod conformance;
 mod drill;
 mod embedded;

@@ -19,9 +19,11 @@ use parking_lot::Mutex;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tower_service::Service;
+use tracing::Instrument;
 
 use super::resolve::{Reference, Resolver};
 use crate::cluster::webhook::chain;
+use crate::telemetry::traces;
 
 /// The largest answer, in bytes: a patch may hold a whole object.
 const ANSWER: usize = 8 << 20;
@@ -48,7 +50,7 @@ impl Endpoint {
     pub async fn post(&self, review: Vec<u8>, timeout: Duration) -> Result<Bytes, Failure> {
         let url = format!("{}?timeout={}s", self.base, timeout.as_secs());
         let failed = |why: String| Failure::Unreachable(format!("Post {url:?}: {why}"));
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri(&url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -57,6 +59,7 @@ impl Endpoint {
             .body(Full::new(review.into()))
             .map_err(|error| failed(error.to_string()))?;
         let call = async {
+            traces::inject(request.headers_mut());
             let answer = self
                 .client
                 .request(request)
@@ -73,6 +76,7 @@ impl Endpoint {
                 Err(Failure::Refused(code, body))
             }
         };
+        let call = call.instrument(tracing::debug_span!("webhook", url = self.base));
         let called = tokio::time::timeout(timeout, call).await;
         called.unwrap_or_else(|_| Err(failed("context deadline exceeded".to_owned())))
     }

@@ -1,6 +1,7 @@
 //! The keys that seal and open values, and their file.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -16,9 +17,17 @@ const SCHEME: &[u8] = b"aesgcm:v1:";
 /// Bytes of a tag.
 const TAG_LEN: usize = 16;
 
+/// With random nonces a key is good for so many values (NIST SP 800-38D, 8.3): a nonce that comes twice gives both away.
+const GOOD_FOR: u64 = 1 << 32;
+/// From so many on it is told to the operator, and again after as many more as below.
+const TOLD_FROM: u64 = 1 << 31;
+const TOLD_EVERY: u64 = 1 << 26;
+
 /// One secret under its name.
 struct Key {
     name: String,
+    /// How many values it has sealed since the process began, under whatever configuration.
+    sealed: Arc<AtomicU64>,
     /// What its values start with.
     header: Vec<u8>,
     secret: RandomizedNonceKey,
@@ -60,10 +69,19 @@ impl Ring {
         };
         self.keys.push(Key {
             name: name.to_owned(),
+            sealed: Arc::default(),
             header: [MARK, SCHEME, name.as_bytes(), b":"].concat(),
             secret,
         });
         true
+    }
+
+    /// The same, with a key that has sealed so many values.
+    #[cfg(test)]
+    pub(super) fn having_sealed(self, name: &str, count: u64) -> Self {
+        let own = self.keys.iter().find(|key| key.name == name).unwrap();
+        own.sealed.store(count, Ordering::Relaxed);
+        self
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -81,6 +99,9 @@ impl Ring {
             }
             return Ok(value.clone());
         };
+        first
+            .count()
+            .map_err(|why| Error::Failed(format!("key {key}: {why}")))?;
         let nonce_at = first.header.len();
         let start = nonce_at + NONCE_LEN;
         let mut out = Vec::with_capacity(start + value.len() + TAG_LEN);
@@ -170,6 +191,26 @@ fn split(rest: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl Key {
+    /// Counts one more value.
+    fn count(&self) -> Result<(), String> {
+        let before = self.sealed.fetch_add(1, Ordering::Relaxed);
+        if before >= GOOD_FOR {
+            let name = &self.name;
+            return Err(format!(
+                "the encryption key {name:?} has encrypted 2^32 values and is used up, make another one the first"
+            ));
+        }
+        if before >= TOLD_FROM && before.is_multiple_of(TOLD_EVERY) {
+            tracing::warn!(
+                key = self.name,
+                values = before,
+                "this process has encrypted so many values with one key, which is good for 2^32 in all: make another one \
+                 the first soon, values will be refused then"
+            );
+        }
+        Ok(())
+    }
+
     fn open(&self, key: &str, value: &[u8]) -> Option<Bytes> {
         let (nonce, sealed) = value.strip_prefix(&*self.header)?.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -208,8 +249,23 @@ impl Keys {
         self.ring.load()
     }
 
-    /// Puts another ring in force.
-    pub fn replace(&self, ring: Ring) {
+    /// How many values each key has sealed since the process began.
+    pub fn sealed(&self) -> Vec<(String, u64)> {
+        let ring = self.ring();
+        let counts = ring.keys.iter();
+        counts
+            .map(|key| (key.name.clone(), key.sealed.load(Ordering::Relaxed)))
+            .collect()
+    }
+
+    /// Puts another ring in force. What a key has sealed goes on being counted.
+    pub fn replace(&self, mut ring: Ring) {
+        let before = self.ring();
+        for key in &mut ring.keys {
+            if let Some(same) = before.keys.iter().find(|same| same.name == key.name) {
+                key.sealed = same.sealed.clone();
+            }
+        }
         self.ring.store(Arc::new(ring));
     }
 

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::keys::key_name;
-use super::{Ring, is_encrypted, parse};
+use super::{Keys, Ring, is_encrypted, parse};
 use crate::storage::Error;
 
 const FIRST: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -167,4 +167,24 @@ fn what_has_no_meaning_here_is_refused_without_quoting_secrets() {
         }
         assert_eq!(why.lines().count(), 1, "{why}");
     }
+}
+
+#[test]
+fn a_key_that_is_used_up_refuses() {
+    let used = ring(&aesgcm(&[("one", FIRST)])).having_sealed("one", (1 << 32) - 1);
+    let keys = Keys::new(used);
+    keys.ring().seal("k", &value()).unwrap();
+    let refused = |keys: &Keys| match keys.ring().seal("k", &value()) {
+        Err(Error::Failed(why)) => assert!(why.contains("\"one\" has encrypted 2^32 values"), "{why}"),
+        other => panic!("{other:?}"),
+    };
+    refused(&keys);
+    // The file is written anew: the key is the same one.
+    keys.replace(ring(&aesgcm(&[("one", FIRST), ("two", SECOND)])));
+    refused(&keys);
+    assert_eq!(keys.sealed()[1], ("two".to_owned(), 0));
+    keys.replace(ring(&aesgcm(&[("two", SECOND), ("one", FIRST)])));
+    let sealed = keys.ring().seal("k", &value()).unwrap();
+    assert_eq!(keys.sealed()[0], ("two".to_owned(), 1));
+    assert_eq!(keys.ring().open("k", sealed).unwrap(), value());
 }

@@ -49,6 +49,6 @@ impl Metrics {
 
     /// The text that `/metrics/slis` answers with.
     pub fn render_slis(&self) -> Vec<u8> {
-        written(&self.checks.registry)
+        written(&self.checks.registry.gather())
     }
 }

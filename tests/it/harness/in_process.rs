@@ -123,6 +123,7 @@ impl InProcess {
                 certificate_refresh: Duration::from_secs(60),
                 limits: settings.connections,
                 shutdown_delay: Duration::ZERO,
+                livez_grace_period: Duration::ZERO,
             },
             tls: bulward::config::Tls::default(),
             // Not opened: the storage is given.
