@@ -20,10 +20,10 @@ impl Forgotten {
 
     /// Takes away what is forgotten. As in Go, it is the metrics with labels: those of them that have not been counted
     /// since are not told of.
-    pub(super) fn take_from(&self, families: &mut [MetricFamily]) {
+    pub(super) fn take_from(&self, families: &mut Vec<MetricFamily>) {
         let forgotten = self.0.lock();
         let by_name: HashMap<&str, &MetricFamily> = forgotten.iter().map(|family| (family.name(), family)).collect();
-        for family in families {
+        for family in families.iter_mut() {
             let kind = family.get_field_type();
             if let Some(before) = by_name.get(family.name()) {
                 let before: HashMap<Vec<Label<'_>>, &Metric> =
@@ -34,6 +34,7 @@ impl Forgotten {
                 });
             }
         }
+        families.retain(|family| !family.get_metric().is_empty());
     }
 }
 

@@ -8,7 +8,7 @@ use crate::harness::in_process::{InProcess, memory};
 
 const PATH: &str = "/apis/apiserver.bulward.io/v1alpha1/organizations";
 const POST: [(&str, &str); 2] = [("verb", "POST"), ("resource", "organizations")];
-const STORED: [(&str, &str); 1] = [("resource", "organizations.storage.bulward.io")];
+const STORED: [(&str, &str); 2] = [("group", "storage.bulward.io"), ("resource", "organizations")];
 
 #[tokio::test]
 async fn whoever_may_delete_the_metrics_has_them_counted_anew() {
@@ -31,7 +31,7 @@ async fn whoever_may_delete_the_metrics_has_them_counted_anew() {
             scrape.sum("apiserver_request_total", &POST),
             scrape.sum("apiserver_request_duration_seconds_count", &POST),
             scrape.sum("apiserver_request_duration_seconds_bucket", &slow),
-            scrape.sum("apiserver_storage_objects", &STORED),
+            scrape.sum("apiserver_resource_objects", &STORED),
         ]
     };
     for name in ["one", "two", "three"] {
@@ -41,6 +41,7 @@ async fn whoever_may_delete_the_metrics_has_them_counted_anew() {
     let refused = alice.send(Method::DELETE, "/metrics", &[], "").await;
     refused.refused(403, "Forbidden");
     let began = Scrape::of(&admin).await.sum("process_start_time_seconds", &[]);
+    assert!(began > 0.0);
     for times in 1..=2 {
         let reset = admin.send(Method::DELETE, "/metrics", &[], "").await;
         assert_eq!((reset.code, reset.text().as_str()), (200, "metrics reset\n"));

@@ -129,11 +129,11 @@ pub(super) struct Reviewer {
 }
 
 impl Reviewer {
-    pub(super) async fn start(folder: &Path) -> Self {
+    pub(super) async fn start(folder: &Path, any_ca: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let kubeconfig = folder.join("reviewer.kubeconfig");
         let url = format!("http://{}", listener.local_addr().unwrap());
-        pki::token_kubeconfig(&kubeconfig, &url, "", None);
+        pki::token_kubeconfig(&kubeconfig, &url, any_ca, None);
         let named: Arc<Mutex<Vec<String>>> = Arc::default();
         let keep = named.clone();
         tokio::spawn(async move {
