@@ -133,7 +133,7 @@ const KEPT: usize = 2048 + 3 * 512;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_takes_nothing_holds_up_no_request_and_fills_no_memory() {
-    const REQUESTS: usize = 6_000;
+    const REQUESTS: usize = 4_500;
     let plane = ControlPlane::shared().await;
     let folder = TempDir::new().unwrap();
     let collector = Collector::silent().await;
