@@ -99,13 +99,13 @@ impl Opened {
         }
     }
 
-    /// An entry's value as the server sees it, or why it cannot.
+    /// An entry's value as the server sees it, or `key <its key>: <why it cannot>`.
     fn open(&self, entry: &Entry) -> Result<bytes::Bytes, String> {
         match &self.keys {
-            Some(keys) => keys
-                .ring()
-                .open(&entry.key, entry.value.clone())
-                .map_err(|error| error.to_string()),
+            Some(keys) => match keys.ring().open(&entry.key, entry.value.clone()) {
+                Err(Error::Failed(why)) => Err(why),
+                opened => opened.map_err(|error| error.to_string()),
+            },
             None if is_encrypted(&entry.value) => Err(format!(
                 "key {}: its value is encrypted, give --encryption-provider-config",
                 entry.key

@@ -89,6 +89,8 @@ spec:
         app.kubernetes.io/name: {service}
     spec:
       serviceAccountName: {service}
+      # The delay below, a minute for running requests, and what is still to be recorded.
+      terminationGracePeriodSeconds: 100
 {POD_SECURITY}{spread}      containers:
       - name: apiserver
         image: {image}

@@ -71,7 +71,7 @@ pub(super) fn findings(entries: BTreeMap<String, Result<Bytes, String>>) -> Vec<
         let value = match value {
             Ok(value) => value,
             Err(why) => {
-                found.push(fault(&key, why.trim_start_matches(&format!("key {key}: "))));
+                found.push(fault(&key, why.strip_prefix(&format!("key {key}: ")).unwrap_or(&why)));
                 continue;
             }
         };

@@ -23,6 +23,10 @@ const BATCH: (usize, usize) = (64, 512 << 10);
 /// Writes under way at once while the revision is moved on.
 const AT_ONCE: u64 = 64;
 
+/// Revisions by which an import moves a store on at most. Each is a write that etcd keeps until it is compacted, some 300 bytes: ten
+/// times as many would fill its default quota.
+const FURTHEST: u64 = 1_000_000;
+
 /// The flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -95,8 +99,16 @@ pub(super) async fn import(
     margin: u64,
 ) -> Result<(), Failure> {
     let mark = Bytes::from(format!("{{\"sha256\":\"{}\"}}", export.digest));
+    let target = export.revision.saturating_add(margin);
+    let missing = target.saturating_sub(storage.current_revision().await?);
+    if missing > FURTHEST {
+        return Err(Failure::Runtime(format!(
+            "the store has {missing} revisions less than its clients may have seen, and an import moves it on by {FURTHEST} at \
+             most; prepare etcd with `etcdutl snapshot restore <an empty snapshot> --bump-revision={target} --mark-compacted`"
+        )));
+    }
     begin(storage, &mark, overwrite).await?;
-    advance(storage, &mark, export.revision.saturating_add(margin)).await?;
+    advance(storage, &mark, target).await?;
     let mut rest: VecDeque<&Entry> = export.entries.iter().collect();
     while !rest.is_empty() {
         let mut bytes = 0;

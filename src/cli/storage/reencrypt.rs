@@ -91,13 +91,14 @@ async fn one(opened: &Opened, mut entry: Entry) -> Result<One, Failure> {
     };
     for _ in 0..ATTEMPTS {
         let ring = keys.ring().clone();
-        if ring.is_current(&entry.value) {
-            return Ok(One::Current);
-        }
+        // Also of what has the first key's name: it may be damaged, or by another secret of that name.
         let value = match ring.open(&entry.key, entry.value.clone()) {
             Ok(value) => value,
             Err(error) => return Ok(One::Unreadable(error.to_string())),
         };
+        if ring.is_current(&entry.value) {
+            return Ok(One::Current);
+        }
         let sealed = ring.seal(&entry.key, &value)?;
         match opened.stored.compare_and_swap(&entry.key, entry.revision, sealed).await {
             Ok(_) => return Ok(One::Written),

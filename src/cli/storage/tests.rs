@@ -262,13 +262,67 @@ fn every_fault_is_found() {
     assert!(found(moved)[0].1.contains("does not have this namespace"));
 }
 
-#[test]
-fn what_cannot_be_opened_is_a_fault_of_its_key() {
-    let entries = [(
-        "organizations/acme".to_owned(),
-        Err("key organizations/acme: no".to_owned()),
-    )];
-    let found = findings(entries.into());
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].to_string(), "fault: organizations/acme: no");
+#[tokio::test]
+async fn what_cannot_be_opened_is_a_fault_of_its_key() {
+    let stored: Arc<dyn Storage> = Arc::new(Memory::new());
+    let lost = Encrypted::new(stored.clone(), keys(&["lost"]));
+    lost.create("organizations/acme", Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let entry = stored.get("organizations/acme").await.unwrap().unwrap();
+    for (keys, why) in [
+        (Some(keys(&["one"])), "\"lost\""),
+        (None, "give --encryption-provider-config"),
+    ] {
+        let opened = Opened {
+            stored: stored.clone(),
+            keys,
+            shared: true,
+        };
+        let found = findings([(entry.key.clone(), opened.open(&entry))].into());
+        assert_eq!(found.len(), 1);
+        let line = found[0].to_string();
+        let rest = line.strip_prefix("fault: organizations/acme: ").unwrap();
+        assert!(rest.contains(why) && !rest.contains("organizations/acme"), "{line}");
+    }
+}
+
+/// A key's name says nothing of its secret.
+#[tokio::test]
+async fn another_secret_under_the_same_name_is_told() {
+    let stored: Arc<dyn Storage> = Arc::new(Memory::new());
+    let secret = |text: &str| {
+        let providers = format!("[{{aesgcm: {{keys: [{{name: one, secret: {}}}]}}}}]", base64(text));
+        let text = format!(
+            "{{apiVersion: apiserver.config.k8s.io/v1, kind: EncryptionConfiguration, \
+             resources: [{{resources: ['*.*'], providers: {providers}}}]}}"
+        );
+        Arc::new(Keys::new(parse(&text).unwrap_or_else(|why| panic!("{why}"))))
+    };
+    let before = Encrypted::new(stored.clone(), secret("before"));
+    before
+        .create("organizations/acme", Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let opened = Opened {
+        stored,
+        keys: Some(secret("after")),
+        shared: true,
+    };
+    let done = reencrypt(&opened).await.unwrap();
+    assert_eq!(
+        (done.written, done.current, done.unreadable.len()),
+        (0, 0, 1),
+        "{done:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_revision_far_away_is_not_written_towards() {
+    let storage: Arc<dyn Storage> = Arc::new(Memory::new());
+    let Err(Failure::Runtime(why)) = import(&*storage, &export(&whole()), false, 2_000_000).await else {
+        panic!()
+    };
+    assert!(why.contains("--bump-revision="), "{why}");
+    assert!(everything(&*storage).await.is_empty());
 }

@@ -27,14 +27,16 @@ pub struct ServingCertificate {
     /// What the certificate must stand for.
     names: Vec<String>,
     current: ArcSwap<Current>,
-    /// The contents last looked at, good or bad, so that a bad pair is complained about once.
-    seen: Mutex<[u8; 32]>,
+    /// Contents that could not be used when they were last looked at, so that they are complained about once.
+    refused: Mutex<Option<[u8; 32]>>,
 }
 
 #[derive(Debug)]
 struct Current {
     key: Arc<CertifiedKey>,
     summary: Summary,
+    /// The files' contents.
+    hash: [u8; 32],
 }
 
 struct Contents {
@@ -68,7 +70,7 @@ impl ServingCertificate {
             key_path,
             names,
             current: ArcSwap::from_pointee(current),
-            seen: Mutex::new(contents.hash()),
+            refused: Mutex::default(),
         }))
     }
 
@@ -76,16 +78,25 @@ impl ServingCertificate {
     ///
     /// # Errors
     /// When the files have changed into something that cannot be used (perhaps just one of them has changed so far);
-    /// the old pair stays in use. The same bad contents are reported once.
+    /// the old pair stays in use. The same bad contents are reported once, and tried again: a certificate may be there before
+    /// it is valid.
     pub fn reload(&self) -> Result<bool, Error> {
         let contents = Contents::read(&self.certificate_path, &self.key_path)?;
         let hash = contents.hash();
-        if std::mem::replace(&mut *self.seen.lock(), hash) == hash {
+        let mut refused = self.refused.lock();
+        if hash == self.current.load().hash {
+            *refused = None;
             return Ok(false);
         }
-        let fresh = contents.parse(&self.certificate_path, &self.key_path, &self.names)?;
-        self.current.store(Arc::new(fresh));
-        Ok(true)
+        match contents.parse(&self.certificate_path, &self.key_path, &self.names) {
+            Ok(fresh) => {
+                *refused = None;
+                self.current.store(Arc::new(fresh));
+                Ok(true)
+            }
+            Err(_) if refused.replace(hash) == Some(hash) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reloads every `interval` until `shutdown`.
@@ -123,10 +134,9 @@ impl ServingCertificate {
         self.current.load().summary.not_after
     }
 
-    /// Whether the certificate in use stands for this name.
-    pub(super) fn is_for(&self, name: &str) -> bool {
-        let current = self.current.load();
-        current.summary.names.iter().any(|own| certs::name_covers(own, name))
+    /// Calls `each` with the names for which the certificate in use stands.
+    pub(super) fn with_names<T>(&self, each: impl FnOnce(&[String]) -> T) -> T {
+        each(&self.current.load().summary.names)
     }
 
     /// The pair in use.
@@ -194,6 +204,7 @@ impl Contents {
         Ok(Current {
             key: Arc::new(pair.map_err(|why| Error::Pair { certificate, key, why })?),
             summary,
+            hash: self.hash(),
         })
     }
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use bytes::Bytes;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 
 use super::{MARK, configuration, is_encrypted};
 use crate::storage::Error;
@@ -46,6 +48,8 @@ pub struct Ring {
 /// The ring in force, which follows its file.
 pub struct Keys {
     ring: ArcSwap<Ring>,
+    /// Of the file's text that was looked at last.
+    digest: Mutex<Option<[u8; 32]>>,
 }
 
 impl Ring {
@@ -230,6 +234,7 @@ impl Keys {
     pub fn new(ring: Ring) -> Self {
         Self {
             ring: ArcSwap::from_pointee(ring),
+            digest: Mutex::default(),
         }
     }
 
@@ -239,9 +244,10 @@ impl Keys {
     /// One line, without anything secret in it.
     pub fn load(file: &Path) -> Result<Self, String> {
         let text = read(file)?;
-        configuration::parse(&text)
-            .map(Self::new)
-            .map_err(|why| format!("{}: {why}", file.display()))
+        let ring = configuration::parse(&text).map_err(|why| format!("{}: {why}", file.display()))?;
+        let keys = Self::new(ring);
+        *keys.digest.lock() = Some(digest(&text));
+        Ok(keys)
     }
 
     /// The ring in force.
@@ -271,28 +277,49 @@ impl Keys {
 
     /// Looks at the file every `interval`, for as long as anybody has the keys. One that cannot be used changes nothing.
     pub async fn follow(keys: Weak<Self>, file: PathBuf, interval: Duration) {
-        let mut last = read(&file);
+        let mut unreadable = false;
         loop {
             tokio::time::sleep(interval).await;
             let Some(keys) = keys.upgrade() else { return };
-            let text = read(&file);
-            if text == last {
-                continue;
-            }
-            let ring = text.as_deref().map_err(Clone::clone).and_then(configuration::parse);
-            match ring {
-                Ok(ring) => {
-                    tracing::info!(file = %file.display(), "new values are encrypted with {} from now on", ring.first());
-                    keys.replace(ring);
+            let path = file.clone();
+            let Ok(text) = tokio::task::spawn_blocking(move || read(&path)).await else {
+                return;
+            };
+            match text.and_then(|text| keys.look(&text)) {
+                Ok(false) => unreadable = false,
+                Ok(true) => {
+                    let first = keys.ring().first();
+                    tracing::info!(file = %file.display(), "new values are encrypted with {first} from now on");
+                    unreadable = false;
                 }
-                Err(why) => tracing::error!(
-                    file = %file.display(), why,
-                    "the encryption configuration cannot be used; the one before stays in force"
-                ),
+                Err(why) => {
+                    if !std::mem::replace(&mut unreadable, true) {
+                        tracing::error!(
+                            file = %file.display(), why,
+                            "the encryption configuration cannot be used; the one before stays in force"
+                        );
+                    }
+                }
             }
-            last = text;
         }
     }
+
+    /// Puts a text in force; says whether it is another one than at the last look.
+    fn look(&self, text: &str) -> Result<bool, String> {
+        let fresh = Some(digest(text));
+        if *self.digest.lock() == fresh {
+            return Ok(false);
+        }
+        let ring = configuration::parse(text)?;
+        self.replace(ring);
+        *self.digest.lock() = fresh;
+        Ok(true)
+    }
+}
+
+/// Of a text that has secrets, and is not kept for it.
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text).into()
 }
 
 fn read(file: &Path) -> Result<String, String> {

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::keys::key_name;
@@ -187,4 +190,33 @@ fn a_key_that_is_used_up_refuses() {
     let sealed = keys.ring().seal("k", &value()).unwrap();
     assert_eq!(keys.sealed()[0], ("two".to_owned(), 1));
     assert_eq!(keys.ring().open("k", sealed).unwrap(), value());
+}
+
+/// A file that changes between the first look and the first tick is not missed, and one that does not change is not news.
+#[tokio::test(start_paused = true)]
+async fn a_file_is_followed_from_what_was_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("encryption.yaml");
+    let write = |keys: &[(&str, &str)]| std::fs::write(&path, file(&aesgcm(keys))).unwrap();
+    write(&[("one", FIRST)]);
+    let keys = Arc::new(Keys::load(&path).unwrap());
+    let before = keys.ring().clone();
+    write(&[("two", SECOND), ("one", FIRST)]);
+    let interval = Duration::from_secs(5);
+    let following = tokio::spawn(Keys::follow(Arc::downgrade(&keys), path.clone(), interval));
+    let changed = async |than: &Arc<Ring>| {
+        while Arc::ptr_eq(&*keys.ring(), than) {
+            tokio::time::sleep(interval).await;
+        }
+        keys.ring().first()
+    };
+    assert!(changed(&before).await.contains("two"));
+    let second = keys.ring().clone();
+    std::fs::write(&path, "nothing of the sort").unwrap();
+    tokio::time::sleep(interval * 3).await;
+    assert!(Arc::ptr_eq(&*keys.ring(), &second), "a bad file changes nothing");
+    write(&[("one", FIRST)]);
+    assert!(changed(&second).await.contains("one"));
+    drop(keys);
+    following.await.unwrap();
 }

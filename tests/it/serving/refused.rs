@@ -1,6 +1,7 @@
 //! Serving certificates that clients would refuse, or should: made by OpenSSL, refused with a line that says what to do.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bulward::certs::{Usage, examine};
 use bulward::http::tls::{MinVersion, NamedCertificates, Options, ServingCertificate};
@@ -22,6 +23,8 @@ struct Made {
     server: bool,
     /// Valid from and until the first of January.
     years: (i32, i32),
+    /// Instead of the first of these years: seconds from now.
+    begins_in: Option<u32>,
 }
 
 fn curve(nid: Nid) -> PKey<Private> {
@@ -41,6 +44,7 @@ impl Default for Made {
             names: vec!["server.example"],
             server: true,
             years: (2020, 2090),
+            begins_in: None,
         }
     }
 }
@@ -57,7 +61,14 @@ impl Made {
         builder.set_subject_name(&subject).unwrap();
         builder.set_issuer_name(&subject).unwrap();
         let at = |year: i32| Asn1Time::from_str(&format!("{year}0101000000Z")).unwrap();
-        builder.set_not_before(&at(self.years.0)).unwrap();
+        let begins = match self.begins_in {
+            None => at(self.years.0),
+            Some(seconds) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+                Asn1Time::from_unix(i64::try_from(now.as_secs()).unwrap() + i64::from(seconds)).unwrap()
+            }
+        };
+        builder.set_not_before(&begins).unwrap();
         builder.set_not_after(&at(self.years.1)).unwrap();
         builder.set_pubkey(&self.key).unwrap();
         let mut usage = ExtendedKeyUsage::new();
@@ -271,6 +282,28 @@ fn a_bad_successor_leaves_the_old_one_in_use() {
     assert_eq!(certificate.chain(), before);
 }
 
+/// An issuer's clock may be ahead of ours.
+#[tokio::test]
+async fn a_certificate_that_is_there_too_early_is_used_as_soon_as_it_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    Made::default().write(folder.path());
+    let certificate = load(folder.path(), &[]).unwrap();
+    let before = certificate.chain();
+    Made {
+        begins_in: Some(8),
+        ..Made::default()
+    }
+    .write(folder.path());
+    let line = certificate.reload().unwrap_err().to_string();
+    assert!(line.contains("valid"), "{line}");
+    let replaced = async || match certificate.reload() {
+        Ok(true) => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    crate::harness::eventually("the new certificate is in use", Duration::from_secs(120), replaced).await;
+    assert_ne!(certificate.chain(), before);
+}
+
 /// The certificate's host as OpenSSL sees it, and the version, for a name that is asked for.
 async fn presented(
     config: std::sync::Arc<rustls::ServerConfig>,
@@ -306,7 +339,7 @@ async fn presented(
 async fn the_name_asked_for_the_version_and_the_suites_decide() {
     use openssl::ssl::SslVersion;
     bulward::http::tls::install_provider();
-    let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
+    let folders: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
     let made = |at: usize, name: &'static str| {
         Made {
             names: vec![name],
@@ -315,18 +348,23 @@ async fn the_name_asked_for_the_version_and_the_suites_decide() {
         .write(folders[at].path());
         load(folders[at].path(), &[]).unwrap()
     };
-    let (everybody, own, wild) = (
+    let (everybody, own, wild, exact) = (
         made(0, "server.example"),
         made(1, "own.example"),
         made(2, "wild.example"),
+        made(3, "exact.wild.example"),
     );
-    let named = vec![(vec![], own), (vec!["*.wild.example".to_owned()], wild)];
+    let wildcards = vec!["*.wild.example".to_owned()];
+    let given = vec!["given.wild.example".to_owned(), "own.example".to_owned()];
+    let named = vec![(vec![], own), (wildcards, wild.clone()), (vec![], exact), (given, wild)];
     let resolver = std::sync::Arc::new(NamedCertificates::new(everybody, named));
     let config = |options: &Options| bulward::http::tls::server_config_with(resolver.clone(), options);
     let any = Options::default();
     for (asked, shown) in [
-        ("own.example", "own.example"),
+        // Names that were given go before those in a certificate, and whole ones before wildcards.
+        ("own.example", "wild.example"),
         ("a.wild.example", "wild.example"),
+        ("exact.wild.example", "exact.wild.example"),
         ("a.b.wild.example", "server.example"),
         ("nobody.example", "server.example"),
     ] {
