@@ -28,6 +28,8 @@ const INSTALLED: &str = "installed";
 const COUNT: &str = "rotation.example.com/count";
 /// Between two requests of one client.
 const PAUSE: Duration = Duration::from_millis(30);
+/// How often a write is tried (client-go rest/with_retry.go).
+const REPEATS: usize = 10;
 /// Answers that every client has had when everything asked before has been answered.
 const BETWEEN: usize = 2;
 
@@ -44,6 +46,8 @@ pub(super) struct Load {
     tasks: Vec<JoinHandle<()>>,
     watches: Vec<JoinHandle<Vec<u64>>>,
     written: Arc<Mutex<Vec<u64>>>,
+    /// Writes that were repeated, and why: 503 with Retry-After, upon which client-go and kubectl do the same.
+    repeated: Arc<Mutex<Vec<String>>>,
     /// Connections that were tried again: the client had read the authorities before they were exchanged.
     outdated: Arc<AtomicUsize>,
 }
@@ -112,6 +116,7 @@ impl Load {
             tasks: Vec::new(),
             watches: Vec::new(),
             written: Arc::default(),
+            repeated: Arc::default(),
             outdated: Arc::default(),
         };
         let alice = plane.client("alice").await;
@@ -122,15 +127,25 @@ impl Load {
             async move { good(ask(&client, Request::get(path()), "").await) }
         });
         let (written, next) = (load.written.clone(), Arc::new(AtomicUsize::new(1)));
+        let repeated = load.repeated.clone();
         load.go("writes through the aggregator", move || {
-            let (client, written) = (alice.clone(), written.clone());
+            let (client, written, repeated) = (alice.clone(), written.clone(), repeated.clone());
             let count = next.fetch_add(1, Ordering::Relaxed) as u64;
             async move {
                 let patch = json!({"metadata": {"annotations": {COUNT: count.to_string()}}}).to_string();
-                let request = Request::patch(path()).header("Content-Type", "application/merge-patch+json");
-                good(ask(&client, request, &patch).await)?;
-                written.lock().push(count);
-                Ok(())
+                for _ in 0..REPEATS {
+                    let request = Request::patch(path()).header("Content-Type", "application/merge-patch+json");
+                    let answer = ask(&client, request, &patch).await?;
+                    // The member of etcd that had it is starting again.
+                    if answer.code == 503 && !answer.header("retry-after").is_empty() {
+                        repeated.lock().push(answer.message());
+                        continue;
+                    }
+                    good(Ok(answer))?;
+                    written.lock().push(count);
+                    return Ok(());
+                }
+                Err(format!("{count} was not written"))
             }
         });
         let admin = plane.client("admin").await;
@@ -273,6 +288,11 @@ impl Load {
                 seen.len()
             );
         }
+        let repeated = self.repeated.lock();
+        eprintln!(
+            "{} writes repeated after 503 with Retry-After: {repeated:?}",
+            repeated.len()
+        );
         eprintln!(
             "{done} requests, {} failed; {} connections by clients with authorities of before were tried again",
             failures.len(),
