@@ -28,8 +28,9 @@ const INSTALLED: &str = "installed";
 const COUNT: &str = "rotation.example.com/count";
 /// Between two requests of one client.
 const PAUSE: Duration = Duration::from_millis(30);
-/// How often a write is tried (client-go rest/with_retry.go).
+/// How often a write is tried (client-go rest/with_retry.go), and what Retry-After says.
 const REPEATS: usize = 10;
+const AGAIN: Duration = Duration::from_secs(1);
 /// Answers that every client has had when everything asked before has been answered.
 const BETWEEN: usize = 2;
 
@@ -139,6 +140,7 @@ impl Load {
                     // The member of etcd that had it is starting again.
                     if answer.code == 503 && !answer.header("retry-after").is_empty() {
                         repeated.lock().push(answer.message());
+                        tokio::time::sleep(AGAIN).await;
                         continue;
                     }
                     good(Ok(answer))?;
