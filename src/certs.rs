@@ -171,21 +171,41 @@ impl Authority {
         })
     }
 
-    /// Takes up `ca.crt` and `ca.key` in `folder`, or makes them there when they are missing or nearly expired.
+    /// Takes up `ca.crt` and `ca.key` in `folder`, or makes them there when they are missing or nearly expired. A certificate
+    /// without its key is not replaced.
     ///
     /// # Errors
     /// When the folder cannot be read or written, or holds something else under these names.
     pub fn load_or_create(folder: &Path, common_name: &str) -> Result<Self, Error> {
         let (certificate_path, key_path) = (folder.join("ca.crt"), folder.join("ca.key"));
-        if let Some(pair) = Pair::load(&certificate_path, &key_path)? {
+        let pair = Pair::load(&certificate_path, &key_path)?;
+        // A key alone is what a crash leaves behind; a certificate alone is somebody's, and clients trust it.
+        if pair.is_none() && files::read(&certificate_path)?.is_some() {
+            let key = key_path.display();
+            return Err(Error::Damaged {
+                path: certificate_path.clone(),
+                why: format!(
+                    "its key {key} is missing: put it there, or remove the certificate to have another authority"
+                ),
+            });
+        }
+        if let Some(pair) = pair {
             let authority = Self::from_pem(&pair, &certificate_path, &key_path)?;
             let facts = Facts::parse(&pair.certificate_pem).map_err(|why| Error::Damaged {
                 path: certificate_path.clone(),
                 why,
             })?;
             if facts.not_after > SystemTime::now() + RENEW_BEFORE {
+                if let Some(mode) = files::open_to_others(&key_path)? {
+                    let path = key_path.display();
+                    tracing::warn!("{path} has mode {mode:o}: others can read the authority's key, chmod 600 it");
+                }
                 return Ok(authority);
             }
+            let path = certificate_path.display();
+            tracing::warn!(
+                "{path} ends within thirty days or has ended: another authority takes its place, clients have to be given it"
+            );
         }
         let authority = Self::new(common_name)?;
         authority.pair().save(&certificate_path, &key_path)?;
@@ -208,7 +228,7 @@ impl Authority {
     /// Issues a certificate with a fresh key.
     ///
     /// # Errors
-    /// When a name is neither a DNS name nor an IP address, or there are more organizations than fit.
+    /// When a name is neither a DNS name nor an IP address, an organization is empty, or there are more than fit.
     pub fn issue(&self, leaf: &Leaf) -> Result<Pair, Error> {
         let failed = |why| issue_error(&leaf.common_name, why);
         let key = KeyPair::generate().map_err(failed)?;
@@ -325,6 +345,12 @@ impl Leaf {
         if let Ok(address) = name.parse() {
             return Ok(SanType::IpAddress(address));
         }
+        if !is_dns_name(name) {
+            return Err(Error::Issue {
+                subject: self.common_name.clone(),
+                why: format!("{name:?} is neither a DNS name nor an IP address"),
+            });
+        }
         let dns_name = name.try_into().map_err(|why| issue_error(&self.common_name, why))?;
         Ok(SanType::DnsName(dns_name))
     }
@@ -339,12 +365,27 @@ impl Leaf {
                 why: format!("at most {} groups fit into a certificate made here", slots.len()),
             });
         }
+        if self.organizations.iter().any(String::is_empty) {
+            return Err(Error::Issue {
+                subject: self.common_name.clone(),
+                why: "a group has no name".to_owned(),
+            });
+        }
         for (slot, organization) in slots.into_iter().zip(&self.organizations) {
             name.push(slot, organization.as_str());
         }
         name.push(DnType::CommonName, self.common_name.as_str());
         Ok(name)
     }
+}
+
+/// As TLS clients compare it: a wildcard stands for a whole first label.
+fn is_dns_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        (1..=63).contains(&label.len()) && label.chars().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.strip_prefix("*.").unwrap_or(name).split('.').all(label)
 }
 
 // === impl Pair ===

@@ -142,10 +142,13 @@ fn explain(error: &clap::Error) -> Result<(), Failure> {
             _ => Ok(()),
         };
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return Err(Failure::Usage("no command given (try bulward --help)".to_owned()));
-    }
     let text = error.render().to_string();
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // The usage begins with the command whose command is missing.
+        let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+        let command = usage.and_then(|usage| usage.split(" [").next()).unwrap_or("bulward");
+        return Err(Failure::Usage(format!("no command given (try {command} --help)")));
+    }
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
         lines.join(" ")

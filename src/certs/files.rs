@@ -3,7 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -69,6 +69,19 @@ pub fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
+/// The mode of a file that others than its owner can read or write.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn open_to_others(path: &Path) -> Result<Option<u32>, Error> {
+    let metadata = fs::metadata(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mode = metadata.permissions().mode() & 0o777;
+    Ok((mode & 0o077 != 0).then_some(mode))
+}
+
 /// Makes a folder (and those above it) that only the owner may enter. One that exists keeps its mode: it may be shared
 /// on purpose, and what has to be secret in it has modes of its own.
 ///
@@ -78,6 +91,9 @@ pub fn private_folder(path: &Path) -> Result<(), Error> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| Error::File {
         path: path.to_owned(),
-        source,
+        source: match source.kind() {
+            io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+            _ => source,
+        },
     })
 }

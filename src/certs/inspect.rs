@@ -20,6 +20,8 @@ pub struct Facts {
     pub public_key: Vec<u8>,
     /// Whether it may sign others.
     pub is_authority: bool,
+    /// From when it is valid.
+    pub not_before: SystemTime,
     /// Until when it is valid.
     pub not_after: SystemTime,
 }
@@ -41,14 +43,16 @@ impl Facts {
         let organizations = organizations
             .filter_map(|name| name.as_str().ok().map(str::to_owned))
             .collect();
-        let not_after = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+        let at = |seconds: i64| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let validity = certificate.validity();
         Ok(Self {
             common_name: common_name.unwrap_or_default().to_owned(),
             organizations,
             subject: certificate.subject().as_raw().to_vec(),
             public_key: certificate.public_key().raw.to_vec(),
             is_authority: certificate.is_ca(),
-            not_after: SystemTime::UNIX_EPOCH + Duration::from_secs(not_after),
+            not_before: at(validity.not_before.timestamp()),
+            not_after: at(validity.not_after.timestamp()),
         })
     }
 }

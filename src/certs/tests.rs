@@ -165,9 +165,15 @@ fn what_cannot_be_issued_is_refused() {
         Err(Error::Issue { .. })
     ));
     assert!(matches!(
-        authority.issue(&Leaf::server(["käse.example"])),
+        authority.issue(&Leaf::client("a", &[""])),
         Err(Error::Issue { .. })
     ));
+    let long = "a".repeat(64);
+    for name in ["käse.example", "", "a b", "a..b", "-a", "a.*.b", "https://a", &long] {
+        let refused = authority.issue(&Leaf::server([name])).unwrap_err().to_string();
+        assert!(refused.contains("neither a DNS name nor an IP address"), "{refused}");
+    }
+    authority.issue(&Leaf::server(["*.example", "a_b.c-d", "::1"])).unwrap();
 }
 
 #[test]
@@ -247,8 +253,40 @@ fn a_serving_certificate_is_kept_while_it_is_good() {
 fn a_folder_that_cannot_be_made_is_named() {
     let parent = tempfile::tempdir().unwrap();
     fs::write(parent.path().join("file"), "").unwrap();
+    for path in ["file/certs", "file"] {
+        let error = self_signed_serving(&parent.path().join(path), &[]).unwrap_err();
+        assert!(error.to_string().contains("not a directory"), "{error}");
+    }
     let error = self_signed_serving(&parent.path().join("file/certs"), &[])
         .unwrap_err()
         .to_string();
     assert!(error.contains("file/certs: "), "{error}");
+}
+
+#[test]
+fn an_authority_that_clients_trust_is_not_replaced_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let first = Authority::load_or_create(folder.path(), "test-ca").unwrap();
+    fs::remove_file(path("ca.key")).unwrap();
+    let error = Authority::load_or_create(folder.path(), "test-ca")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("ca.crt: its key") && error.contains("is missing"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(path("ca.crt")).unwrap(), first.certificate_pem());
+    // What a crash leaves behind: nobody knows it yet.
+    first.pair().save(&path("ca.crt"), &path("ca.key")).unwrap();
+    fs::remove_file(path("ca.crt")).unwrap();
+    Authority::load_or_create(folder.path(), "test-ca").unwrap();
+    // One that has ended helps nobody.
+    let ended = Authority::lasting("test-ca", Duration::from_secs(1)).unwrap();
+    ended.pair().save(&path("ca.crt"), &path("ca.key")).unwrap();
+    let next = Authority::load_or_create(folder.path(), "test-ca").unwrap();
+    assert_ne!(next.certificate_pem(), ended.certificate_pem());
+    assert_eq!(files::open_to_others(&path("ca.key")).unwrap(), None);
+    fs::set_permissions(path("ca.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(files::open_to_others(&path("ca.key")).unwrap(), Some(0o644));
 }

@@ -17,6 +17,16 @@ component=k8s.io/component-base/version
 version="-X $component.gitVersion=v1.36.3 -X $component.gitMajor=1 -X $component.gitMinor=36"
 
 for name in "$@"; do
+    if [ "$name" = cert-manager ]; then
+        # The CustomResourceDefinitions of the version in its go.mod; the lines with braces are its Helm chart's.
+        echo "fetching $name" >&2
+        crds=$(cd "$name" && go mod download -json github.com/cert-manager/cert-manager | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')/deploy/crds
+        for kind in certificates issuers; do
+            echo ---
+            sed '/{{/d' "$crds/crd-$kind.yaml"
+        done >"$out/$name"
+        continue
+    fi
     case "$name" in
     etcd) package=go.etcd.io/etcd/server/v3 ;;
     etcdctl) package=go.etcd.io/etcd/etcdctl/v3 ;;

@@ -1,6 +1,7 @@
 //! Our server as what it is for: behind a real kube-apiserver, used by kubectl, client-go and Kubernetes' own controllers.
 
 mod admission;
+mod cert_manager;
 mod clients;
 mod collector;
 mod convergence;
@@ -10,6 +11,7 @@ mod kubectl;
 mod lifecycle;
 mod migrate;
 mod registration;
+mod rotation;
 mod survival;
 mod verbs;
 mod watching;

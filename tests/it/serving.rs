@@ -21,7 +21,7 @@ use bulward::{
     http::{
         body::{self, Body, BoxError},
         listener::{self, ConnectionEvent, Drained, Handler, Limits, Peer},
-        tls::{self, ServingCertificate},
+        tls::{self, NamedCertificates, ServingCertificate},
     },
 };
 use bytes::Bytes;
@@ -43,6 +43,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// The length of what `/large` answers, which no kernel keeps for a client.
 const LARGE: usize = 64 << 20;
 
+/// A name of the server with a certificate of its own.
+const OTHER: &str = "other.example";
+
 /// `/wait` answers when it is told to, `/stream` streams until the drain begins, `/never` does not end; all else is
 /// answered with what is known of the peer.
 struct Probe {
@@ -55,6 +58,8 @@ struct Server {
     addr: std::net::SocketAddr,
     authority_pem: String,
     certificate: Arc<ServingCertificate>,
+    /// For [`OTHER`].
+    other: Arc<ServingCertificate>,
     probe: Arc<Probe>,
     shutdown: CancellationToken,
     served: JoinHandle<Drained>,
@@ -150,6 +155,13 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let files = self_signed_serving(folder.path(), &["localhost".to_owned()]).unwrap();
         let certificate = ServingCertificate::load(&files.certificate, &files.key).unwrap();
+        // For who asks for it by name.
+        let path = |name| folder.path().join(name);
+        let authority = Authority::load_or_create(folder.path(), "bulward-ca").unwrap();
+        let pair = authority.issue(&Leaf::server([OTHER])).unwrap();
+        pair.save(&path("other.crt"), &path("other.key")).unwrap();
+        let other = ServingCertificate::load(path("other.crt"), path("other.key")).unwrap();
+        let named = vec![(Vec::new(), other.clone())];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
         Self {
@@ -157,12 +169,13 @@ impl Server {
             authority_pem: std::fs::read_to_string(&files.authority).unwrap(),
             served: tokio::spawn(listener::serve(
                 listener,
-                tls::server_config(certificate.clone()),
+                tls::server_config(Arc::new(NamedCertificates::new(certificate.clone(), named))),
                 handler,
                 limits,
                 shutdown.clone(),
             )),
             certificate,
+            other,
             probe,
             shutdown,
             folder,
@@ -171,10 +184,15 @@ impl Server {
 
     /// Issues and installs another serving certificate by the same authority; the server has not looked yet.
     fn replace_certificate(&self) -> bulward::certs::Pair {
+        self.replace("bulward", "localhost")
+    }
+
+    /// The same for the certificate in these files, for that name.
+    fn replace(&self, file: &str, name: &str) -> bulward::certs::Pair {
         let authority = Authority::load_or_create(self.folder.path(), "bulward-ca").unwrap();
-        let pair = authority.issue(&Leaf::server(["localhost"])).unwrap();
-        let path = |name| self.folder.path().join(name);
-        pair.save(&path("bulward.crt"), &path("bulward.key")).unwrap();
+        let pair = authority.issue(&Leaf::server([name])).unwrap();
+        let path = |ending| self.folder.path().join(format!("{file}.{ending}"));
+        pair.save(&path("crt"), &path("key")).unwrap();
         pair
     }
 

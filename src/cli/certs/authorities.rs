@@ -97,12 +97,15 @@ impl Authorities {
         self.trusted().concat()
     }
 
-    /// Another text whenever others are to be trusted.
-    pub(super) fn fingerprint(&self) -> String {
-        let mut trusted = self.trusted();
-        trusted.sort_unstable();
-        let digest = Sha256::digest(trusted.concat());
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    /// One short text for each that is to be trusted, in the same order for the same ones.
+    pub(super) fn fingerprints(&self) -> Vec<String> {
+        let short = |certificate: &str| {
+            let digest = Sha256::digest(certificate);
+            digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        };
+        let mut all: Vec<String> = self.trusted().into_iter().map(short).collect();
+        all.sort_unstable();
+        all
     }
 
     fn trusted(&self) -> Vec<&str> {
@@ -124,6 +127,11 @@ impl Authorities {
     /// Until when the one that signs is valid.
     pub(super) fn not_after(&self) -> Result<SystemTime, String> {
         Ok(Facts::parse(&self.current.certificate_pem)?.not_after)
+    }
+
+    /// From when on.
+    pub(super) fn not_before(&self) -> Result<SystemTime, String> {
+        Ok(Facts::parse(&self.current.certificate_pem)?.not_before)
     }
 
     /// What is to become of them. `settled` says that for long enough everybody has trusted exactly these, and nothing has
@@ -209,7 +217,7 @@ mod tests {
         assert_eq!(step, Step::Announced);
         assert!(announced.current == first.current && announced.retired.is_empty());
         assert!(reread(&announced) == announced);
-        assert_ne!(announced.fingerprint(), first.fingerprint());
+        assert_ne!(announced.fingerprints(), first.fingerprints());
         assert!(
             stepped(&announced, false, late).is_none(),
             "not everybody trusts it yet"
@@ -220,7 +228,11 @@ mod tests {
         assert!(Some(&promoted.current) == announced.next.as_ref());
         assert_eq!(promoted.retired, std::slice::from_ref(&first.current.certificate_pem));
         assert!(reread(&promoted) == promoted);
-        assert_eq!(promoted.fingerprint(), announced.fingerprint(), "the same are trusted");
+        assert_eq!(
+            promoted.fingerprints(),
+            announced.fingerprints(),
+            "the same are trusted"
+        );
         promoted.signer("secret x").unwrap();
         assert!(
             stepped(&promoted, false, now).is_none(),

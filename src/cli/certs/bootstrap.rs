@@ -20,9 +20,14 @@ use crate::controllers::election::{Candidate, Election};
 use crate::groups;
 use crate::http::shutdown::Shutdown;
 use crate::rest::resource::Registry;
+use crate::wire::validation::names::dns1123_label;
 
 /// The pause after a failure; each further one is twice as long, up to the interval.
 const AGAIN: Duration = Duration::from_secs(1);
+/// Of certificates; years of five digits cannot be written down in them.
+const LONGEST: Duration = Duration::from_secs(876_000 * 3600);
+/// Between two rounds.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// By default the next authority is made when the one that signs has so long left.
 const AUTHORITY_RENEW_BEFORE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -124,13 +129,15 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
     let shutdown = Shutdown::new();
     signals::follow(shutdown.clone(), Duration::ZERO)?;
     let stop = shutdown.draining();
-    let mut candidate = Candidate::new(keeper.client.clone(), election(&arguments.namespace));
+    let election = election(&arguments.namespace);
+    let identity = election.identity.clone();
+    let mut candidate = Candidate::new(keeper.client.clone(), election);
     loop {
         tokio::select! {
             () = candidate.acquire() => {}
             () = stop.cancelled() => return Ok(()),
         }
-        tracing::info!("this replica keeps the certificates");
+        tracing::info!(identity, "this replica keeps the certificates");
         tokio::select! {
             lost = candidate.keep() => tracing::warn!(error = %lost, "another replica may keep the certificates now"),
             () = keeper.rounds() => {}
@@ -167,6 +174,22 @@ impl Args {
                 why: why.to_owned(),
             })
         };
+        for (flag, lifetime) in [
+            ("lifetime", lifetimes.leaf),
+            ("authority-lifetime", lifetimes.authority),
+        ] {
+            if lifetime > LONGEST {
+                return refused(flag, "must not be longer than 876000h, a hundred years");
+            }
+        }
+        if self.interval < SHORTEST {
+            return refused("interval", "must be at least 1s");
+        }
+        for (flag, name) in [("namespace", &self.namespace), ("service", &self.service)] {
+            if let Some(why) = dns1123_label(name).first() {
+                return refused(flag, why);
+            }
+        }
         if lifetimes.renew_before >= lifetimes.leaf {
             return refused("renew-before", "must be shorter than --lifetime, or nothing lasts");
         }
@@ -233,6 +256,12 @@ impl Keeper<'_> {
             self.step(&authorities, false).await?;
             (authorities, kept) = self.secrets.authorities(AUTHORITY).await?;
         }
+        if authorities.not_before()? > SystemTime::now() {
+            let place = self.secrets.place(AUTHORITY);
+            tracing::warn!(
+                "{place} begins in the future: this clock is behind, or the one was ahead by which it was made"
+            );
+        }
         let signing = Signing {
             authority: authorities.signer(&self.secrets.place(AUTHORITY))?,
             bundle: authorities.bundle(),
@@ -252,14 +281,16 @@ impl Keeper<'_> {
                 Err(why) => failures.push(why),
             }
         }
+        let kept_all = failures.is_empty();
         if let Some(ca) = trusted {
             failures.extend(self.tell(&ca).await);
         }
         let mut waiting = None;
-        if self.installation.own_etcd {
+        // Its members read the authorities in their Secret: not before that is as it should be.
+        if self.installation.own_etcd && kept_all {
             let first = authorities.next.is_none() && authorities.retired.is_empty();
-            let fingerprint = authorities.fingerprint();
-            match bundles::etcd(&self.client, self.installation.namespace, &fingerprint, first).await {
+            let fingerprints = authorities.fingerprints();
+            match bundles::etcd(&self.client, self.installation.namespace, &fingerprints, first).await {
                 Ok(wait) => waiting = wait,
                 Err(why) => failures.push(why),
             }

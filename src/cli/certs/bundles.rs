@@ -5,19 +5,20 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
-use kube::api::{Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::names::{ETCD, Installation};
+use super::names::{ETCD, ETCD_MEMBERS, Installation};
 use super::secrets::ATTEMPTS;
 use crate::cluster::webhook::told;
 
 /// Who wrote the fields, in `managedFields`.
 const MANAGER: &str = "bulward-certs";
-/// Which authorities the members of etcd were started with.
+/// Which authorities the members of etcd read at their last start: on the StatefulSet, and on its template, which has them start again.
 const AUTHORITIES: &str = "bulward.io/authorities";
 
 /// Has kube-apiserver believe these authorities when it forwards the requests of an APIService to us.
@@ -101,12 +102,12 @@ fn trusting(installation: &Installation<'_>, configs: Vec<&mut WebhookClientConf
     Ok(changed)
 }
 
-/// Has our etcd start again, one member after the other, when others are to be trusted than at its last start; certificates it
-/// reads by itself. Answers what is to be waited for. `first` says that there has never been another authority.
+/// Has our etcd start again when others are to be trusted than its members read at their last start; certificates it reads by itself.
+/// Answers what is to be waited for. `first` says that there has never been another authority.
 pub(super) async fn etcd(
     client: &Client,
     namespace: &str,
-    fingerprint: &str,
+    fingerprints: &[String],
     first: bool,
 ) -> Result<Option<String>, String> {
     let api: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
@@ -114,19 +115,28 @@ pub(super) async fn etcd(
     let Some(found) = api.get_opt(ETCD).await.map_err(|error| failed(&error))? else {
         return Ok(None);
     };
-    let template = found.spec.as_ref().map(|spec| &spec.template);
-    let metadata = template.and_then(|template| template.metadata.as_ref());
-    let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
-    let started = annotations.and_then(|annotations| annotations.get(AUTHORITIES));
-    if started.is_none() && first {
-        return Ok(None);
-    }
     let wait = |why: String| Ok(Some(format!("statefulset {namespace}/{ETCD}: {why}")));
-    if started.is_none_or(|started| started != fingerprint) {
-        let annotations = json!({"metadata": {"annotations": {AUTHORITIES: fingerprint}}});
-        let patch = json!({"spec": {"template": annotations}});
+    let annotations = found.metadata.annotations.as_ref();
+    let read = annotations.and_then(|annotations| annotations.get(AUTHORITIES));
+    let wanted = fingerprints.join(",");
+    if read != Some(&wanted) {
+        let annotations = json!({"annotations": {AUTHORITIES: wanted}});
+        let mut patch = json!({"metadata": annotations});
+        // Members that find no other authority than the first in their Secret have read it.
+        let starts = read.is_some() || !first;
+        if starts {
+            patch["spec"] = json!({"template": {"metadata": annotations}});
+        }
+        let strangers =
+            read.is_some_and(|read| !read.split(',').any(|one| fingerprints.iter().any(|other| one == other)));
+        if strangers {
+            start_at_once(client, namespace).await?;
+        }
         let patched = api.patch(ETCD, &params(), &Patch::Merge(patch)).await;
         patched.map_err(|error| failed(&error))?;
+        if !starts {
+            return Ok(None);
+        }
         tracing::info!(statefulset = ETCD, "its members start again, to trust the authorities");
         return wait("its members start again".to_owned());
     }
@@ -138,6 +148,25 @@ pub(super) async fn etcd(
         return wait(format!("{ready} of {wanted} members are ready with the authorities"));
     }
     Ok(None)
+}
+
+/// Members that trust nobody in common do not talk to each other: the first that started again would wait for the others for ever. This
+/// is done before it is written down that they did: who dies in between is continued.
+async fn start_at_once(client: &Client, namespace: &str) -> Result<(), String> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    tracing::warn!(
+        statefulset = ETCD,
+        "none of the authorities that its members know is left: they start again all at once, requests fail meanwhile"
+    );
+    for member in 0..ETCD_MEMBERS {
+        let name = format!("{ETCD}-{member}");
+        match pods.delete(&name, &DeleteParams::default()).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(format!("pod {namespace}/{name}: {}", told(&error))),
+        }
+    }
+    Ok(())
 }
 
 /// Patches an object as `decide` says, if it is still what was looked at.

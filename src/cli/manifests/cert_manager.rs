@@ -29,6 +29,8 @@ spec:
   privateKey:
     algorithm: ECDSA
     size: 256
+    # What is made anew before its end has the same key: certificates by it stay good, whichever of the two is trusted.
+    rotationPolicy: Never
   issuerRef:
     name: bulward-selfsigned
 ---

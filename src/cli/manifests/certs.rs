@@ -3,7 +3,7 @@
 use super::Options;
 use super::pods::{CONTAINER_SECURITY, POD_SECURITY, spread};
 use super::rbac::binding;
-use crate::cli::certs::names::{AUTHORITY, ETCD, Installation, KEEPER};
+use crate::cli::certs::names::{AUTHORITY, ETCD, ETCD_MEMBERS, Installation, KEEPER};
 use crate::rest::resource::Registry;
 
 const ACCOUNT: &str = KEEPER;
@@ -33,13 +33,19 @@ pub(super) fn certs(registry: &Registry, options: &Options, installation: &Insta
         })
         .collect();
     let services = services.join(", ");
+    let members: Vec<String> = (0..ETCD_MEMBERS).map(|member| format!("{ETCD}-{member}")).collect();
+    let members = members.join(", ");
     let etcd = match installation.own_etcd {
         true => format!(
-            "# Its members read the authorities when they start.
+            "# Its members read the authorities when they start; all at once where they would not trust each other otherwise.
 - apiGroups: [apps]
   resources: [statefulsets]
   resourceNames: [{ETCD}]
   verbs: [get, patch]
+- apiGroups: [\"\"]
+  resources: [pods]
+  resourceNames: [{members}]
+  verbs: [delete]
 "
         ),
         false => String::new(),

@@ -48,7 +48,7 @@ pub(crate) struct ControlPlane {
     name: String,
     // Before the folder: fields are dropped in this order, and a running server would write into it again.
     _controller_manager: Process,
-    _api_server: Process,
+    api_server: Process,
     etcd: Etcd,
     ca: Authority,
     front_proxy_client: Pair,
@@ -122,7 +122,7 @@ impl ControlPlane {
         let plane = ControlPlane {
             name: name.to_owned(),
             _controller_manager: controller_manager,
-            _api_server: api_server,
+            api_server,
             etcd,
             ca,
             front_proxy_client,
@@ -172,6 +172,16 @@ impl ControlPlane {
     /// The file of what is recorded as [`AUDIT_POLICY`] says.
     pub(crate) fn audit_log(&self) -> PathBuf {
         self.folder.path().join("audit.log")
+    }
+
+    /// A file that kube-apiserver reads, and reads again when it changes.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Everything that kube-apiserver logged until now.
+    pub(crate) fn api_server_log(&self) -> String {
+        self.api_server.log_text()
     }
 
     /// What its logs are called after.
@@ -364,6 +374,8 @@ fn api_server_command(program: &Path, etcd: &str, port: u16, files: &Files) -> C
         .arg("--requestheader-extra-headers-prefix=X-Remote-Extra-")
         .arg(flag("proxy-client-cert-file", &files.front_proxy_client.0))
         .arg(flag("proxy-client-key-file", &files.front_proxy_client.1))
+        // It says when it has read that pair again.
+        .arg("--vmodule=dynamic_serving_content=2")
         .arg(flag("audit-policy-file", &files.audit_policy))
         .arg(flag("audit-log-path", &files.audit_log))
         .arg("--service-account-issuer=https://kubernetes.default.svc")

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -84,30 +85,41 @@ impl Node {
         loop {
             // An error is the API server's being busy; what is true will be seen at the next look.
             if let Ok(list) = pods.list(&ListParams::default()).await {
-                let names: Vec<&str> = list
-                    .items
-                    .iter()
-                    .filter_map(|pod| pod.metadata.name.as_deref())
-                    .collect();
-                running.retain(|name, _| names.contains(&name.as_str()));
+                // One that was never bound to a node is gone at once when it is deleted, and another one of its name is there: it
+                // waits until the processes of the first have ended.
+                running.retain(|name, started| {
+                    let same = |pod: &&Pod| pod.metadata.name.as_ref() == Some(name) && pod.metadata.uid == started.uid;
+                    let stays = |pod: &Pod| pod.metadata.deletion_timestamp.is_none();
+                    list.items.iter().find(same).is_some_and(stays) || !started.ends()
+                });
                 if let Ok(list) = secrets.list(&ListParams::default()).await {
                     for pod in running.values_mut() {
                         pod.refresh(&list.items);
                     }
                 }
+                let probes = running
+                    .iter()
+                    .map(async |(name, pod)| (name.clone(), pod.is_ready().await));
+                let ready: BTreeMap<String, bool> = join_all(probes).await.into_iter().collect();
                 for pod in &list.items {
-                    self.look_after(&pods, pod, &mut running).await;
+                    self.look_after(&pods, pod, &mut running, &ready).await;
                 }
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn look_after(&self, pods: &Api<Pod>, pod: &Pod, running: &mut BTreeMap<String, Running>) {
+    async fn look_after(
+        &self,
+        pods: &Api<Pod>,
+        pod: &Pod,
+        running: &mut BTreeMap<String, Running>,
+        ready: &BTreeMap<String, bool>,
+    ) {
         let name = pod.metadata.name.clone().unwrap_or_default();
         if pod.metadata.deletion_timestamp.is_some() {
-            if let Some(pod) = running.remove(&name) {
-                pod.end().await;
+            if running.contains_key(&name) {
+                return;
             }
             let now = DeleteParams::default().grace_period(0);
             // Refused only when it is gone.
@@ -121,9 +133,12 @@ impl Node {
             };
             running.insert(name.clone(), started);
         }
-        let Some(started) = running.get_mut(&name) else { return };
+        let Some(started) = running.get_mut(&name).filter(|started| started.uid == pod.metadata.uid) else {
+            return;
+        };
         started.keep_alive();
-        let ready = started.is_ready().await;
+        // One that has just been started is asked at the next look.
+        let ready = ready.get(&name).copied().unwrap_or(false);
         if started.reported == Some(ready) {
             return;
         }

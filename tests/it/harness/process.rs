@@ -95,6 +95,11 @@ impl Process {
         self.log.tail()
     }
 
+    /// Everything it logged until now.
+    pub(crate) fn log_text(&self) -> String {
+        self.log.text()
+    }
+
     /// Its standard output, once, of a program that was started with a pipe there.
     pub(crate) fn take_stdout(&self) -> ChildStdout {
         self.child.lock().stdout.take().expect("a pipe, not taken before")

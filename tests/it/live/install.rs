@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::migrate::{account, accounts, migrate, printed};
 use super::{SOON, object, organization};
+use super::{cert_manager, rotation};
 use crate::harness::kubelet::Kubelet;
 use crate::harness::pki::encode;
 use crate::harness::{ControlPlane, eventually};
@@ -197,6 +198,9 @@ async fn one_manifest_installs_all_of_it() {
         assert_eq!(now == encode(&old.certificate_pem), kept, "with {days} days left");
     }
 
+    cert_manager::manifests_are_valid(&plane).await;
+    rotation::rotate(&plane, &kubelet).await;
+
     // Several that find nothing agree on one authority; a pod that starts later gets what they made.
     admin.run(["delete", "secrets", "--all", "-n", NAMESPACE]).await.ok();
     assert_eq!(bootstrap(&plane, 3).await, [true, true, true]);
@@ -210,6 +214,25 @@ async fn one_manifest_installs_all_of_it() {
         if by_it && other { Ok(()) } else { Err(after.to_string()) }
     };
     eventually("all certificates are by one new authority", SOON * 3, agreed).await;
+    // No member of etcd knew that authority: they start again together, and all is served as before.
+    let served = async || {
+        let annotate = [
+            "annotate",
+            "organization",
+            "installed",
+            "example.com/after=all",
+            "--overwrite",
+        ];
+        let got = plane.kubectl("alice").run(annotate).await;
+        let members = object(&admin, &["statefulset", "bulward-etcd", "-n", NAMESPACE]).await["status"].clone();
+        let ready = members["readyReplicas"] == 3 && members["currentRevision"] == members["updateRevision"];
+        if got.status.success() && ready {
+            Ok(())
+        } else {
+            Err(format!("{got} {members}"))
+        }
+    };
+    eventually("all is served under the new authority", SOON * 4, served).await;
 }
 
 /// The API server's certificate for etcd, with so many days left.

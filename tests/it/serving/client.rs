@@ -29,6 +29,10 @@ pub(super) struct Client {
     pub(super) identity: Option<(String, String)>,
     /// Protocols offered.
     pub(super) alpn: Vec<&'static str>,
+    /// The name that is asked for; `localhost` without it.
+    pub(super) name: Option<&'static str>,
+    /// The user for whom a front proxy asks.
+    pub(super) acting_for: Option<&'static str>,
     /// The only TLS version, if just one.
     pub(super) only: Option<&'static rustls::SupportedProtocolVersion>,
 }
@@ -45,6 +49,7 @@ pub(super) struct Connection {
     pub(super) ended: JoinHandle<Result<(), hyper::Error>>,
     /// What the server presented.
     pub(super) server_leaf: CertificateDer<'static>,
+    acting_for: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -75,6 +80,16 @@ impl Client {
         }
     }
 
+    pub(super) fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    pub(super) fn acting_for(mut self, user: &'static str) -> Self {
+        self.acting_for = Some(user);
+        self
+    }
+
     pub(super) fn with(mut self, pair: &Pair) -> Self {
         self.identity = Some((pair.certificate_pem.clone(), pair.key_pem.clone()));
         self
@@ -101,7 +116,7 @@ impl Client {
         };
         config.alpn_protocols = self.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let socket = TcpStream::connect(server.addr).await?;
-        let name = "localhost".try_into().unwrap();
+        let name = self.name.unwrap_or("localhost").try_into().unwrap();
         within(TlsConnector::from(Arc::new(config)).connect(name, socket)).await
     }
 
@@ -117,6 +132,7 @@ impl Client {
                 sender: Sender::Http2(sender),
                 ended: tokio::spawn(connection),
                 server_leaf,
+                acting_for: self.acting_for,
             }
         } else {
             let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -124,6 +140,7 @@ impl Client {
                 sender: Sender::Http1(sender),
                 ended: tokio::spawn(connection),
                 server_leaf,
+                acting_for: self.acting_for,
             }
         }
     }
@@ -143,12 +160,11 @@ impl Connection {
 
     pub(super) fn get(&mut self, path: &str) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
         let uri = format!("https://localhost{path}");
-        self.send(
-            Request::get(uri)
-                .header("host", "localhost")
-                .body(Empty::new())
-                .unwrap(),
-        )
+        let mut request = Request::get(uri).header("host", "localhost");
+        if let Some(user) = self.acting_for {
+            request = request.header("x-remote-user", user);
+        }
+        self.send(request.body(Empty::new()).unwrap())
     }
 
     pub(super) async fn text(&mut self, path: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::Arc,
@@ -266,6 +267,97 @@ fn certificates_are_made_in_a_folder() {
     ]));
     assert!(verify(&["-purpose", "sslclient", "alice.crt"]));
     assert_eq!(failure(&["certs", "client", "--dir", dir, "--user=ca"]).0, 2);
+    for (name, mode) in [
+        ("ca.key", 0o600),
+        ("bulward.key", 0o600),
+        ("alice.key", 0o600),
+        ("ca.crt", 0o644),
+    ] {
+        let metadata = std::fs::metadata(folder.path().join(name)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode, "{name}");
+    }
+}
+
+#[test]
+fn what_certs_cannot_do_is_one_line_that_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    let lasting = ["--authority-lifetime=100h", "--lifetime=10h", "--renew-before=1h"];
+    for (arguments, code, why) in [
+        (&["certs"][..], 2, "no command given (try bulward certs --help)"),
+        (&["certs", "serving"], 2, "--names"),
+        (
+            &["certs", "serving", "--dir", dir, "--names="],
+            1,
+            "\"\" is neither a DNS name nor an IP address",
+        ),
+        (
+            &["certs", "serving", "--dir", dir, "--names=a b"],
+            1,
+            "\"a b\" is neither a DNS name nor an IP address",
+        ),
+        (&["certs", "client", "--dir", dir, "--user=a/b"], 2, "use letters"),
+        (
+            &["certs", "client", "--dir", dir, "--user=a", "--groups=1,2,3"],
+            1,
+            "at most 2 groups",
+        ),
+        (
+            &["certs", "client", "--dir", dir, "--user=a", "--groups="],
+            1,
+            "a group has no name",
+        ),
+        (
+            &["certs", "bootstrap", "--interval=0s"],
+            2,
+            "--interval: must be at least 1s",
+        ),
+        (
+            &["certs", "bootstrap", "--namespace=a b"],
+            2,
+            "--namespace: a lowercase RFC 1123 label",
+        ),
+        (
+            &["certs", "bootstrap", "--lifetime=1h"],
+            2,
+            "--renew-before: must be shorter",
+        ),
+        (
+            &["certs", "bootstrap", "--lifetime=999999999h"],
+            2,
+            "--lifetime: must not be longer",
+        ),
+        (
+            &["certs", "bootstrap", "--authority-lifetime=999999999h"],
+            2,
+            "--authority-lifetime: must not be longer",
+        ),
+        (
+            &[
+                "certs",
+                "bootstrap",
+                lasting[0],
+                lasting[1],
+                lasting[2],
+                "--authority-renew-before=1h",
+            ],
+            2,
+            "--authority-renew-before: must be longer than --renew-before and --settle together",
+        ),
+        (
+            &["certs", "bootstrap", "--kubeconfig=/nonexistent"],
+            1,
+            "--kubeconfig /nonexistent",
+        ),
+    ] {
+        let (found, line) = failure(arguments);
+        assert!(found == code && line.contains(why), "{arguments:?}: {found} {line}");
+    }
+    // Clients trust an authority whose key is lost: it is not replaced unasked.
+    assert!(output(&["certs", "client", "--dir", dir, "--user=a"]).status.success());
+    std::fs::remove_file(folder.path().join("ca.key")).unwrap();
+    let (code, line) = failure(&["certs", "client", "--dir", dir, "--user=a"]);
+    assert!(code == 1 && line.contains("ca.key is missing"), "{line}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Pod, PodSpec, Secret,
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
 use kube::api::PostParams;
+use tokio::time::Instant;
 
 use super::Node;
 use crate::harness::pki;
@@ -23,10 +24,13 @@ const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A pod's containers as processes.
 pub(super) struct Running {
+    pub(super) uid: Option<String>,
     containers: Vec<Started>,
     mounted: Vec<Mounted>,
     /// What its status says, if it says anything.
     pub(super) reported: Option<bool>,
+    /// When it was told to end.
+    told: Option<Instant>,
 }
 
 /// A Secret in a folder: replaced as a whole, as a node does it, by a link that leads to another folder.
@@ -69,17 +73,19 @@ impl Running {
         }
     }
 
-    /// SIGTERM, and a while to end.
-    pub(super) async fn end(self) {
-        for container in &self.containers {
-            if container.process.ended().is_none() {
-                container.process.signal("TERM");
+    /// SIGTERM when it is first asked. Whether everything has ended by now, or had time enough: whoever does not end is killed when it is
+    /// dropped.
+    pub(super) fn ends(&mut self) -> bool {
+        let told = *self.told.get_or_insert_with(|| {
+            for container in &self.containers {
+                if container.process.ended().is_none() {
+                    container.process.signal("TERM");
+                }
             }
-        }
-        for container in self.containers {
-            // Whoever does not end is killed when it is dropped.
-            let _ = container.process.wait(GRACE).await;
-        }
+            Instant::now()
+        });
+        let mut containers = self.containers.iter();
+        told.elapsed() > GRACE || containers.all(|container| container.process.ended().is_some())
     }
 
     /// Whether every container runs and answers its probe.
@@ -156,9 +162,11 @@ impl Node {
             .iter()
             .map(|container| self.container(&name, container, &volumes, &folder));
         Ok(Some(Running {
+            uid: pod.metadata.uid.clone(),
             containers: containers.collect(),
             mounted,
             reported: None,
+            told: None,
         }))
     }
 
