@@ -4,6 +4,7 @@ mod anonymous;
 mod claims;
 mod freshness;
 mod hidden;
+mod leaks;
 mod paging;
 mod purity;
 mod races;
