@@ -32,14 +32,23 @@ macro_rules! replays {
 }
 
 replays!(
-    requests,
-    selectors,
-    bodies,
-    patches,
-    fields,
     applies,
-    tokens,
-    introductions
+    bodies,
+    credentials,
+    envelopes,
+    expressions,
+    fields,
+    impersonations,
+    introductions,
+    messages,
+    negotiations,
+    objects,
+    patches,
+    policies,
+    requests,
+    reviews,
+    selectors,
+    tokens
 );
 
 fn replay(name: &str) {

@@ -8,6 +8,7 @@ mod leaks;
 mod paging;
 mod purity;
 mod races;
+mod smuggling;
 mod subjects;
 mod through;
 mod unfiltered;

@@ -182,6 +182,30 @@ fn deep_expressions_are_evaluated_or_refused_and_neither_ends_the_process() {
     }
 }
 
+#[test]
+fn variables_may_need_each_other_but_not_without_end() {
+    let chain = |length: usize, before: &str, after: &str| {
+        let names: Vec<(String, String)> = (0..length)
+            .map(|at| match at {
+                0 => ("v0".to_owned(), "true".to_owned()),
+                at => (format!("v{at}"), format!("{before}variables.v{}{after}", at - 1)),
+            })
+            .collect();
+        let names: Vec<(&str, &str)> = names.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        evaluate_with(&format!("variables.v{}", length - 1), inputs(json!({})), &names)
+    };
+    assert_eq!(chain(100, "", ""), Ok(Value::Bool(true)));
+    for (before, after) in [("".to_owned(), "".to_owned()), ("[".repeat(100), "]".repeat(100))] {
+        let outcome = chain(30_000, &before, &after);
+        assert!(
+            outcome
+                .as_ref()
+                .is_err_and(|why| why.contains("nested too deep") && why.len() < 8 << 10),
+            "{outcome:?}"
+        );
+    }
+}
+
 fn conditions(expressions: &[&str]) -> Conditions {
     let condition = |(at, expression): (usize, &&str)| MatchCondition {
         name: format!("c{at}"),

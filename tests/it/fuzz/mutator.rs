@@ -3,8 +3,12 @@
 
 use std::path::Path;
 
-/// Longest input; what is slow for its size shows below it already.
+/// Longest input, but for one in many.
 const LONGEST: usize = 8_192;
+/// Longest of all: about what a line of a request may have, where what takes the square of its time shows.
+const ENDLESS: usize = 64 << 10;
+/// One in so many is that long.
+const SELDOM: usize = 512;
 /// What parsers stumble over.
 const NASTY: [&[u8]; 24] = [
     b"\0",
@@ -91,7 +95,23 @@ impl Mutator {
             self.step(&mut input);
         }
         input.truncate(LONGEST);
+        if self.below(SELDOM) == 0 {
+            self.stretch(&mut input);
+        }
         input
+    }
+
+    /// Repeats a piece until there is no more room, and puts another piece between its first and second half.
+    fn stretch(&mut self, input: &mut Vec<u8>) {
+        let mut piece = || {
+            let (start, end) = self.range(input.len());
+            input[start..end].to_vec()
+        };
+        let (first, second) = (piece(), piece());
+        let room = ENDLESS.saturating_sub(input.len()) / 2;
+        let many = |piece: &[u8]| piece.repeat(room / piece.len().max(1));
+        let at = self.below(input.len() + 1);
+        input.splice(at..at, [many(&first), many(&second)].concat());
     }
 
     fn step(&mut self, input: &mut Vec<u8>) {

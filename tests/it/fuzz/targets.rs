@@ -7,14 +7,34 @@
 mod applies;
 #[path = "targets/bodies.rs"]
 mod bodies;
+#[path = "targets/credentials.rs"]
+mod credentials;
+#[path = "targets/envelopes.rs"]
+mod envelopes;
+#[path = "targets/expressions.rs"]
+mod expressions;
 #[path = "targets/fields.rs"]
 mod fields;
+#[path = "targets/headers.rs"]
+mod headers;
+#[path = "targets/impersonations.rs"]
+mod impersonations;
 #[path = "targets/introductions.rs"]
 mod introductions;
+#[path = "targets/messages.rs"]
+mod messages;
+#[path = "targets/negotiations.rs"]
+mod negotiations;
+#[path = "targets/objects.rs"]
+mod objects;
 #[path = "targets/patches.rs"]
 mod patches;
+#[path = "targets/policies.rs"]
+mod policies;
 #[path = "targets/requests.rs"]
 mod requests;
+#[path = "targets/reviews.rs"]
+mod reviews;
 #[path = "targets/selectors.rs"]
 mod selectors;
 #[path = "targets/tokens.rs"]
@@ -24,15 +44,24 @@ mod tokens;
 pub(crate) type Target = fn(&[u8]) -> bool;
 
 /// All of them, by name; a folder of `corpus/` has the same.
-pub(crate) const ALL: [(&str, Target); 8] = [
-    ("requests", requests::target),
-    ("selectors", selectors::target),
-    ("bodies", bodies::target),
-    ("patches", patches::target),
-    ("fields", fields::target),
+pub(crate) const ALL: [(&str, Target); 17] = [
     ("applies", applies::target),
-    ("tokens", tokens::target),
+    ("bodies", bodies::target),
+    ("credentials", credentials::target),
+    ("envelopes", envelopes::target),
+    ("expressions", expressions::target),
+    ("fields", fields::target),
+    ("impersonations", impersonations::target),
     ("introductions", introductions::target),
+    ("messages", messages::target),
+    ("negotiations", negotiations::target),
+    ("objects", objects::target),
+    ("patches", patches::target),
+    ("policies", policies::target),
+    ("requests", requests::target),
+    ("reviews", reviews::target),
+    ("selectors", selectors::target),
+    ("tokens", tokens::target),
 ];
 
 /// Two parts of an input, by a line of dashes.

@@ -55,6 +55,47 @@ async fn metrics_name_no_object_and_no_caller() {
     }
 }
 
+/// An apply to a name that a stranger's object has is a create under a taken name: no conflict, no manager, no field of it.
+#[tokio::test]
+async fn an_apply_says_no_more_than_a_create() {
+    const APPLY: &str = "application/apply-patch+yaml";
+    let world = World::new(memory().await).await;
+    let (alice, eve) = (world.user("alice"), world.user("eve"));
+    let mut own = an_organization("taken", &[user("alice")]);
+    own["metadata"]["labels"] = json!({"secret-label": "secret-value"});
+    let path = format!("{}?fieldManager=secret-manager", organization("taken"));
+    alice.with_body(Method::PATCH, &path, APPLY, &own).await.expect(201);
+    for (owner, code, reason) in [("eve", 409, "AlreadyExists"), ("alice", 400, "BadRequest")] {
+        let mut wanted = an_organization("taken", &[user(owner)]);
+        let created = eve.post(&organizations(), &wanted).await;
+        created.refused(code, reason);
+        wanted["metadata"]["labels"] = json!({"secret-label": "another"});
+        for query in ["", "&force=true", "&dryRun=All", "&force=true&dryRun=All"] {
+            let path = format!("{}?fieldManager=m{query}", organization("taken"));
+            let applied = eve.with_body(Method::PATCH, &path, APPLY, &wanted).await;
+            assert_eq!(
+                (applied.code, applied.text()),
+                (created.code, created.text()),
+                "{owner} {query}"
+            );
+        }
+    }
+    let status = |name: &str| format!("{}/status?fieldManager=m", organization(name));
+    let body = |name: &str| json!({"apiVersion": "apiserver.bulward.io/v1alpha1", "kind": "Organization", "metadata": {"name": name}});
+    let hidden = eve
+        .with_body(Method::PATCH, &status("taken"), APPLY, &body("taken"))
+        .await;
+    let missing = eve
+        .with_body(Method::PATCH, &status("token"), APPLY, &body("token"))
+        .await;
+    assert_eq!(
+        (hidden.code, hidden.text()),
+        (missing.code, missing.text().replace("token", "taken"))
+    );
+    let after = alice.get(&organization("taken")).await.expect(200);
+    assert_eq!(after["metadata"]["labels"], own["metadata"]["labels"]);
+}
+
 /// Counts what the server asks of it.
 #[derive(Default)]
 struct Counting {

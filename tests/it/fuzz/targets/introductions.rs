@@ -12,6 +12,8 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+use super::headers;
+
 /// What k8s.io/client-go transport.headerKeyEscape escapes: everything but the token characters, and the percent sign.
 const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
@@ -78,17 +80,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 });
 
 pub(super) fn target(data: &[u8]) -> bool {
-    let mut headers = HeaderMap::new();
-    for line in data.split(|byte| *byte == b'\n') {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            continue;
-        };
-        let name = HeaderName::from_bytes(&line[..colon]);
-        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            let _ = headers.try_append(name, value);
-        }
-    }
+    let headers = headers::read(data);
     let understood = believed(&headers);
     if let Ok(text) = std::str::from_utf8(data) {
         round_trip(text);

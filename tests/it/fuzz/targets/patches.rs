@@ -1,10 +1,24 @@
 //! An object and a patch, compared with plain readings of RFC 7386 and RFC 6902.
 
+use std::sync::LazyLock;
+
 use bulward::wire::body::decode_json;
-use bulward::wire::patch::{decode_json as decode_patch, decode_merge, merge};
-use serde_json::{Map, Value};
+use bulward::wire::patch::{decode_json as decode_patch, decode_merge, merge, strategic};
+use bulward::wire::schema::Schema;
+use serde_json::{Map, Value, json};
 
 use super::parts;
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let schema = json!({"type": "object", "properties": {"metadata": {"type": "object"}, "spec": {"type": "object", "properties": {
+        "set": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+        "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"],
+            "items": {"type": "object", "required": ["port"], "properties": {
+                "port": {"type": "integer"}, "name": {"type": "string"}}}},
+        "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    }}}});
+    Schema::parse(&schema).expect("structural")
+});
 
 pub(super) fn target(data: &[u8]) -> bool {
     let Some((object, patch)) = parts(data) else {
@@ -14,7 +28,33 @@ pub(super) fn target(data: &[u8]) -> bool {
     let object = object.value;
     let merged = merges(&object, patch);
     let patched = patches(&object, patch);
+    strategically(&object, patch);
     merged || patched
+}
+
+/// Strategic merge patches, which are merge patches where there are neither directives nor lists.
+fn strategically(object: &Value, patch: &[u8]) {
+    let Ok((patch, _)) = decode_merge(patch, false) else {
+        return;
+    };
+    let mut patched = object.clone();
+    match strategic::apply(&mut patched, &patch, &SCHEMA) {
+        Ok(()) if patch.is_object() && object.is_object() && is_plain(&patch) => {
+            assert_eq!(patched, rfc_7386(object.clone(), &patch), "{object} with {patch}");
+        }
+        Ok(()) => {}
+        Err(why) => assert!(!why.is_empty()),
+    }
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, value)| !name.contains('$') && is_plain(value)),
+        Value::Array(_) => false,
+        _ => true,
+    }
 }
 
 fn merges(object: &Value, patch: &[u8]) -> bool {
