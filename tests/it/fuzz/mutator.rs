@@ -91,14 +91,49 @@ impl Mutator {
     pub(crate) fn bend(&mut self) -> Vec<u8> {
         let at = self.below(self.corpus.len());
         let mut input = self.corpus[at].clone();
-        for _ in 0..=self.below(5) {
-            self.step(&mut input);
+        // Half of them differ in one place: what is far from the corpus is seldom understood.
+        let steps = if self.below(2) == 0 { 1 } else { 1 + self.below(5) };
+        for _ in 0..steps {
+            match self.below(2) {
+                0 => self.step(&mut input),
+                _ => self.exchange(&mut input),
+            }
         }
         input.truncate(LONGEST);
         if self.below(SELDOM) == 0 {
             self.stretch(&mut input);
         }
         input
+    }
+
+    /// Puts another word of the same sort in the place of one, or a line where there was another.
+    fn exchange(&mut self, input: &mut Vec<u8>) {
+        let lines = self.below(4) == 0;
+        let sort = |byte: &u8| {
+            if lines {
+                *byte == b'\n'
+            } else {
+                byte.is_ascii_alphanumeric()
+            }
+        };
+        let pieces: Vec<&[u8]> = input.chunk_by(|a, b| sort(a) == sort(b)).collect();
+        if pieces.is_empty() {
+            return;
+        }
+        let at = self.below(pieces.len());
+        let sort = pieces[at].first().is_some_and(sort);
+        let other = if lines {
+            pieces[self.below(pieces.len())].to_vec()
+        } else {
+            let same = |word: &&Vec<u8>| word.first().is_some_and(|byte| byte.is_ascii_alphanumeric() == sort);
+            let same: Vec<&Vec<u8>> = self.words.iter().filter(same).collect();
+            let many = same.len();
+            let chosen: Vec<Vec<u8>> = same.into_iter().cloned().collect();
+            chosen[self.below(many)].clone()
+        };
+        let mut pieces: Vec<Vec<u8>> = pieces.into_iter().map(<[u8]>::to_vec).collect();
+        pieces[at] = other;
+        *input = pieces.concat();
     }
 
     /// Repeats a piece until there is no more room, and puts another piece between its first and second half.

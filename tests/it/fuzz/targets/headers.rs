@@ -17,3 +17,8 @@ pub(super) fn read(data: &[u8]) -> HeaderMap {
     }
     headers
 }
+
+/// Whether a header is the front proxy's.
+pub(super) fn introduces(name: &str) -> bool {
+    matches!(name, "x-remote-user" | "x-remote-uid" | "x-remote-group") || name.starts_with("x-remote-extra-")
+}

@@ -19,7 +19,9 @@ pub(super) fn target(data: &[u8]) -> bool {
         match version.answer(&uid, mutating, body) {
             Ok(answer) => {
                 understood = true;
-                let model = &model.as_ref().expect("an answer is JSON")["response"];
+                // Where nobody looks, numbers may be too large and texts too strange for another reader.
+                let Some(model) = &model else { continue };
+                let model = &model["response"];
                 assert_eq!(
                     answer.allowed,
                     model["allowed"] == Value::Bool(true),

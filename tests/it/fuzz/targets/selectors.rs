@@ -10,7 +10,8 @@ pub(super) fn target(data: &[u8]) -> bool {
             let written = selector.to_string();
             let again = LabelSelector::parse(&written).unwrap_or_else(|why| panic!("{text:?} as {written:?}: {why}"));
             assert_eq!(&again, selector, "{text:?} as {written:?}");
-            for requirement in selector.requirements() {
+            // Of thousands the first ones.
+            for requirement in selector.requirements().iter().take(40) {
                 assert!(
                     requirement.values.is_sorted() && !requirement.key.is_empty(),
                     "{requirement:?}"
