@@ -14,12 +14,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use mutator::{Mutator, corpus};
-use watch::{Watch, keep};
+use watch::{Watch, keep, worked};
 
-/// An input that takes longer each time is a finding, too.
+/// An input on which this process works for longer is a finding, too.
 const SLOW: Duration = Duration::from_secs(2);
-/// How often it is tried, on a machine that has other things to do.
-const TIMES: usize = 3;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -53,24 +51,17 @@ fn fuzz(name: &'static str, target: targets::Target, minutes: f64, seed: u64) ->
         let input = stored.next().unwrap_or_else(|| mutator.bend());
         watch.begins(&input);
         runs += 1;
-        let mut took = Duration::MAX;
-        for _ in 0..TIMES {
-            let start = Instant::now();
-            let result = catch_unwind(AssertUnwindSafe(|| target(&input)));
-            took = took.min(start.elapsed());
-            match result {
-                Ok(meaning) if took < SLOW => {
-                    understood += u64::from(meaning);
-                    break;
-                }
-                Ok(_) => {}
-                Err(_) => {
-                    println!("{name}: a panic at execution {runs}, see {}", keep(name, seed, &input));
-                    return false;
-                }
+        let start = worked();
+        let result = catch_unwind(AssertUnwindSafe(|| target(&input)));
+        let took = worked().saturating_sub(start);
+        slowest = slowest.max(took);
+        match result {
+            Ok(meaning) => understood += u64::from(meaning),
+            Err(_) => {
+                println!("{name}: a panic at execution {runs}, see {}", keep(name, seed, &input));
+                return false;
             }
         }
-        slowest = slowest.max(took);
         if took >= SLOW {
             println!("{name}: {took:?} at execution {runs}, see {}", keep(name, seed, &input));
             return false;
