@@ -8,7 +8,30 @@ mod targets;
 use mutator::{Mutator, corpus};
 
 /// Inputs bent from the corpus, a target.
-const BENT: usize = 4_000;
+const BENT: usize = 2_000;
+/// Where the bending begins, if `BULWARD_FUZZ_SEED` does not say so.
+const SEED: u64 = 1;
+
+/// What is tried; tells itself when it made a target panic, as an input to add to the corpus.
+struct Tried<'a> {
+    target: &'a str,
+    seed: u64,
+    input: &'a [u8],
+}
+
+impl Drop for Tried<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = String::from_utf8_lossy(self.input);
+            println!(
+                "{}: seed {}, {} bytes: {text:?}",
+                self.target,
+                self.seed,
+                self.input.len()
+            );
+        }
+    }
+}
 
 /// One test a target, so that a failure names it, and they share the cores.
 macro_rules! replays {
@@ -55,14 +78,21 @@ fn replay(name: &str) {
     let (_, target) = targets::ALL.iter().find(|(own, _)| *own == name).expect("a target");
     let corpus = corpus(name);
     assert!(corpus.len() >= 5, "{name}: a corpus of {} inputs", corpus.len());
-    let mut understood = corpus.iter().filter(|input| target(input)).count();
+    let seed = std::env::var("BULWARD_FUZZ_SEED").map_or(SEED, |text| text.parse().expect("a number"));
+    let tried = |input: &[u8]| {
+        let _tells = Tried {
+            target: name,
+            seed,
+            input,
+        };
+        target(input)
+    };
+    let mut understood = corpus.iter().filter(|input| tried(input)).count();
     let all = corpus.len() + BENT;
-    let mut mutator = Mutator::new(1, corpus);
+    let mut mutator = Mutator::new(seed, corpus);
     for _ in 0..BENT {
         let input = mutator.bend();
-        // Printed by the harness when the target panics, as the input to add to the corpus.
-        println!("{name}: {:?}", String::from_utf8_lossy(&input));
-        understood += usize::from(target(&input));
+        understood += usize::from(tried(&input));
     }
     // Else nothing was tried but how refusals are worded.
     assert!(
