@@ -21,9 +21,12 @@ mod lower;
 mod node;
 mod operators;
 mod pool;
+mod quantity;
 #[cfg(test)]
 mod tests;
 mod value;
+
+use std::fmt::Write;
 
 use kube::core::cel::cel::Value;
 use kube::core::cel::cel::parser::Parser;
@@ -39,6 +42,8 @@ pub(crate) use value::type_name;
 
 /// How deep an expression may be nested (cel-go's default).
 const DEPTH: u16 = 250;
+/// Bytes of the parser's complaints that are told.
+const TOLD: usize = 2_048;
 /// How many operators may follow each other, in all brackets that are open.
 const CHAIN: usize = 1_000;
 
@@ -111,8 +116,33 @@ impl Program {
             Ok(expression) => Ok(Self {
                 node: lower::lower(expression),
             }),
-            Err(errors) => Err(errors.to_string()),
+            Err(errors) => Err(short(&errors)),
         }
+    }
+}
+
+/// The beginning of what the parser says: it shows the whole line anew with each mistake.
+fn short(errors: &impl std::fmt::Display) -> String {
+    struct Short(String);
+
+    impl Write for Short {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let room = TOLD.saturating_sub(self.0.len());
+            let fits = (0..=room.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+            let fits = &text[..fits.unwrap_or(0)];
+            self.0.push_str(fits);
+            if fits.len() < text.len() {
+                // Ends the writing.
+                return Err(std::fmt::Error);
+            }
+            Ok(())
+        }
+    }
+
+    let mut told = Short(String::new());
+    match write!(told, "{errors}") {
+        Ok(()) => told.0,
+        Err(_) => told.0 + "...",
     }
 }
 

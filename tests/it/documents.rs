@@ -7,6 +7,7 @@ mod discovery;
 mod manifests;
 mod openapi;
 mod registry;
+mod security;
 mod sentences;
 mod validators;
 

@@ -7,6 +7,7 @@ mod cluster;
 mod differential;
 mod documents;
 mod faults;
+mod fuzz;
 mod harness;
 mod history;
 mod hostile;

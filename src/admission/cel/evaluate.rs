@@ -21,6 +21,13 @@ use super::{Inputs, Program, Variables};
 
 type Outcome = Result<Value, Failure>;
 
+/// How many steps may be open within each other. One expression has few (`DEPTH` and `CHAIN` bound it), but a variable that
+/// needs another one, which needs another one, would go on for as long as there is a stack.
+const LEVELS: usize = 4_000;
+
+/// Bytes of a failure to which further variables are added.
+const LONGEST: usize = 1_024;
+
 /// Evaluates expressions over the same inputs and variables.
 pub(crate) struct Evaluator<'a> {
     inputs: &'a Inputs,
@@ -30,6 +37,8 @@ pub(crate) struct Evaluator<'a> {
     budget: Budget,
     /// Variables that have a value, or are about to have one (`None`).
     known: HashMap<&'a str, Option<Outcome>>,
+    /// Steps that are open.
+    levels: usize,
     scope: Vec<(&'a str, Outcome)>,
 }
 
@@ -41,6 +50,7 @@ impl<'a> Evaluator<'a> {
             authorizes: true,
             budget,
             known: HashMap::new(),
+            levels: 0,
             scope: Vec::new(),
         }
     }
@@ -63,6 +73,16 @@ impl<'a> Evaluator<'a> {
 
     fn value(&mut self, node: &'a Node) -> Outcome {
         self.budget.spend(1)?;
+        if self.levels == LEVELS {
+            return Err(Failure::new("nested too deep"));
+        }
+        self.levels += 1;
+        let outcome = self.step(node);
+        self.levels -= 1;
+        outcome
+    }
+
+    fn step(&mut self, node: &'a Node) -> Outcome {
         match node {
             Node::Literal(value) => Ok(value.clone()),
             Node::Name(name) => self.name(name),
@@ -165,7 +185,7 @@ impl<'a> Evaluator<'a> {
         let outcome = match program {
             Ok(program) => self.run(program).map_err(|failure| match failure {
                 Failure::OutOfBudget | Failure::OutOfTime => failure,
-                _ => Failure::Expression(format!("composited variable {name:?} fails to evaluate: {failure}")),
+                failure => through(name, failure),
             }),
             Err(error) => Err(Failure::new(format!(
                 "composited variable {name:?} fails to compile: {error}"
@@ -374,6 +394,15 @@ impl<'a> Evaluator<'a> {
             return of.call(&call.name, &arguments, &mut self.budget);
         }
         library::call(call, target, arguments, &mut self.budget)
+    }
+}
+
+/// A failure with the variable by which it came, unless it has come a long way: texts that grow with each would fill the memory.
+fn through(name: &str, failure: Failure) -> Failure {
+    let why = failure.to_string();
+    match why.len() {
+        0..LONGEST => Failure::Expression(format!("composited variable {name:?} fails to evaluate: {why}")),
+        _ => Failure::Expression(why),
     }
 }
 

@@ -10,6 +10,7 @@ use super::budget::Budget;
 use super::error::Failure;
 use super::lower::{TARGET, argument};
 use super::node::Call;
+use super::quantity;
 use super::value::{TypeName, type_name};
 
 static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
@@ -93,6 +94,9 @@ fn guard(name: &str, target: Option<&Value>, arguments: &[Value], budget: &mut B
         }
         ("join", Some(Value::List(list)), [Value::String(separator)]) => {
             budget.spend_bytes(list.len().saturating_mul(separator.len()))
+        }
+        ("quantity" | "isQuantity", None, [Value::String(text)]) if !quantity::fits(text) => {
+            Err(Failure::new("quantity is out of range"))
         }
         ("lists.range", None, [Value::Int(count)]) => budget.spend(u64::try_from(*count).unwrap_or(0)),
         ("format", Some(Value::String(template)), _) => {

@@ -182,6 +182,61 @@ fn deep_expressions_are_evaluated_or_refused_and_neither_ends_the_process() {
     }
 }
 
+#[test]
+fn a_quantity_beyond_all_others_is_no_small_one() {
+    for huge in ["1e400", "1e2147483647", "100000000000000000000000000000000000000E"] {
+        for expression in [
+            "quantity(object.q).isLessThan(quantity('2'))",
+            "isQuantity(object.q)",
+            "quantity(object.q) == quantity('0')",
+        ] {
+            let outcome = evaluate_with(expression, inputs(json!({"q": huge})), &[]);
+            let told = outcome
+                .as_ref()
+                .is_err_and(|why| why.ends_with("quantity is out of range"));
+            assert!(told, "{huge}: {expression}: {outcome:?}");
+        }
+    }
+    holds(&[
+        "quantity('9E').isGreaterThan(quantity('1n')) && quantity('8Ei').compareTo(quantity('9223372036854775807')) == 1",
+    ]);
+}
+
+#[test]
+fn mistakes_are_told_in_few_words() {
+    let outcome = evaluate(&"1 == == ".repeat(3_000));
+    let text = outcome.expect_err("it does not compile");
+    assert!(
+        text.starts_with("compilation error: ") && text.len() < 3_000,
+        "{}",
+        text.len()
+    );
+}
+
+#[test]
+fn variables_may_need_each_other_but_not_without_end() {
+    let chain = |length: usize, before: &str, after: &str| {
+        let names: Vec<(String, String)> = (0..length)
+            .map(|at| match at {
+                0 => ("v0".to_owned(), "true".to_owned()),
+                at => (format!("v{at}"), format!("{before}variables.v{}{after}", at - 1)),
+            })
+            .collect();
+        let names: Vec<(&str, &str)> = names.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        evaluate_with(&format!("variables.v{}", length - 1), inputs(json!({})), &names)
+    };
+    assert_eq!(chain(100, "", ""), Ok(Value::Bool(true)));
+    for (before, after) in [("".to_owned(), "".to_owned()), ("[".repeat(100), "]".repeat(100))] {
+        let outcome = chain(30_000, &before, &after);
+        assert!(
+            outcome
+                .as_ref()
+                .is_err_and(|why| why.contains("nested too deep") && why.len() < 8 << 10),
+            "{outcome:?}"
+        );
+    }
+}
+
 fn conditions(expressions: &[&str]) -> Conditions {
     let condition = |(at, expression): (usize, &&str)| MatchCondition {
         name: format!("c{at}"),

@@ -27,6 +27,8 @@ use crate::telemetry::traces;
 
 /// The largest answer, in bytes: a patch may hold a whole object.
 const ANSWER: usize = 8 << 20;
+/// How many bytes of a refusal are told.
+const TOLD: usize = 2_048;
 /// How long a connection that nobody uses is kept.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -73,12 +75,20 @@ impl Endpoint {
             if code.is_success() {
                 Ok(body)
             } else {
-                Err(Failure::Refused(code, body))
+                Err(Failure::refused(code, body))
             }
         };
         let call = call.instrument(tracing::debug_span!("webhook", url = self.base));
         let called = tokio::time::timeout(timeout, call).await;
         called.unwrap_or_else(|_| Err(failed("context deadline exceeded".to_owned())))
+    }
+}
+
+impl Failure {
+    /// Of a refusal no more is kept than is told to whoever wrote the object (client-go/rest/request.go).
+    fn refused(code: StatusCode, body: Bytes) -> Self {
+        let told = body.slice(..body.len().min(TOLD));
+        Self::Refused(code, told)
     }
 }
 
@@ -217,5 +227,23 @@ impl Service<Uri> for Dialer {
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(stream))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_refusal_little_is_told() {
+        let long = Bytes::from(vec![b'x'; ANSWER]);
+        let Failure::Refused(code, told) = Failure::refused(StatusCode::BAD_GATEWAY, long) else {
+            panic!("a refusal");
+        };
+        assert_eq!((code, told.len()), (StatusCode::BAD_GATEWAY, TOLD));
+        let Failure::Refused(_, told) = Failure::refused(StatusCode::BAD_GATEWAY, Bytes::from_static(b"no")) else {
+            panic!("a refusal");
+        };
+        assert_eq!(told, "no");
     }
 }

@@ -239,3 +239,17 @@ proptest! {
         drop(decode_yaml(text.as_bytes()));
     }
 }
+
+#[test]
+fn what_is_told_of_duplicates_is_short() {
+    let twice: Vec<String> = (0..200).map(|at| format!(r#""n{at}":1,"n{at}":2"#)).collect();
+    let few = decode_json(format!("{{{}}}", twice.join(",")).as_bytes()).unwrap();
+    assert_eq!(
+        (few.duplicates.len(), few.duplicates[0].as_str()),
+        (100, "duplicate field \"n0\"")
+    );
+    let long = "ü".repeat(100_000);
+    let deep = decode_json(format!(r#"{{"{long}":{{{}}}}}"#, twice.join(",")).as_bytes()).unwrap();
+    let told: usize = deep.duplicates.iter().map(String::len).sum();
+    assert!((1..4_096).contains(&told), "{told}");
+}

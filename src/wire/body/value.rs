@@ -10,6 +10,8 @@ use super::DEPTH_LIMIT;
 
 /// As many duplicates as are told.
 const DUPLICATES_LIMIT: usize = 100;
+/// As many bytes of the path to each.
+const PATH_LIMIT: usize = 1_024;
 /// Floats up to 2^53 are whole numbers exactly, and Go writes them without a fraction.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
@@ -33,8 +35,15 @@ struct State<'a> {
 
 impl State<'_> {
     fn duplicate(&mut self) {
-        if self.duplicates.len() < DUPLICATES_LIMIT && self.told.insert(self.path.clone()) {
-            self.duplicates.push(format!("duplicate field \"{}\"", self.path));
+        if self.duplicates.len() >= DUPLICATES_LIMIT {
+            return;
+        }
+        // Below one long name there may be many duplicates, and each would repeat it.
+        let mut ends = (0..=PATH_LIMIT.min(self.path.len())).rev();
+        let end = ends.find(|at| self.path.is_char_boundary(*at));
+        let path = &self.path[..end.unwrap_or(0)];
+        if self.told.insert(path.to_owned()) {
+            self.duplicates.push(format!("duplicate field \"{path}\""));
         }
     }
 

@@ -2,6 +2,9 @@
 
 use super::{Format, Objects, Representation, Shape};
 
+/// Clauses that are looked at. The header is read of anybody, and the time to sort it grows with the square of their number.
+const CLAUSES: usize = 64;
+
 /// One clause of the header.
 struct Clause<'a> {
     kind: &'a str,
@@ -93,7 +96,7 @@ fn accept(clause: &Clause<'_>, format: Format, objects: Option<Objects>) -> Opti
 
 /// The clauses, the best first.
 fn parse(header: &str) -> Vec<Clause<'_>> {
-    let mut clauses: Vec<Clause<'_>> = header.split(',').filter_map(clause).collect();
+    let mut clauses: Vec<Clause<'_>> = header.split(',').take(CLAUSES).filter_map(clause).collect();
     // the order is not a total one: insert one by one, as Go's sort does with short lists
     for start in 1..clauses.len() {
         let mut at = start;

@@ -186,3 +186,12 @@ fn compression_is_for_who_can_read_it() {
     assert!(!accepts_gzip(Some("gzip;q=1")));
     assert!(!accepts_gzip(None));
 }
+
+/// `Accept` may be as long as all headers together, and is read of anybody.
+#[test]
+fn clauses_without_end_are_not_looked_at() {
+    let few = format!("{}application/yaml", "a/b,".repeat(63));
+    assert_eq!(get(&few), Ok((Format::Yaml, Shape::Object)));
+    let many = format!("{}{}application/yaml", "*/b,".repeat(130_000), "a/b,".repeat(130_000));
+    assert_eq!(get(&many), Err(406));
+}

@@ -13,6 +13,9 @@ const RETAIN_KEYS: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 
+/// Items of a list that is merged: each is compared with all others.
+const ITEMS: usize = 10_000;
+
 /// How a list is merged.
 enum Merge<'a> {
     /// Not at all: another list takes its place.
@@ -134,6 +137,12 @@ fn merge_list(
     order: Option<&Vec<Value>>,
 ) -> Result<(), String> {
     let Value::Array(list) = own else { return Ok(()) };
+    let most = list.len().max(items.len()).max(order.map_or(0, Vec::len));
+    if most > ITEMS && !matches!(how, Merge::Replace) {
+        return Err(format!(
+            "the allowed maximum items of a list that is merged is {ITEMS}, got {most}"
+        ));
+    }
     match how {
         Merge::Replace => *list = items.to_vec(),
         Merge::Set => {
@@ -184,7 +193,7 @@ fn sort(list: &mut [Value], order: Option<&Vec<Value>>, name: impl Fn(&Value) ->
     };
     let places: Vec<usize> = (0..list.len()).filter(|at| rank(&list[*at]).is_some()).collect();
     let mut named: Vec<Value> = places.iter().map(|at| list[*at].clone()).collect();
-    named.sort_by_key(|item| rank(item));
+    named.sort_by_cached_key(|item| rank(item));
     for (at, item) in places.into_iter().zip(named) {
         list[at] = item;
     }

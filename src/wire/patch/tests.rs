@@ -182,3 +182,16 @@ fn operations_cannot_pile_up_what_no_body_carries() {
     let replace = json!([{"op": "replace", "path": format!("/a{}/x", "/x".repeat(59)), "value": nest(50)}]);
     assert_eq!(patched(json!({"a": nest(60)}), &replace), None);
 }
+
+#[test]
+fn lists_without_end_are_not_merged_strategically() {
+    let schema = crate::wire::schema::Schema::parse(&json!({"type": "object"})).expect("structural");
+    let patched = |many: usize| {
+        let names: Vec<String> = (0..many).map(|at| format!("a/{at}")).collect();
+        let mut object = json!({"metadata": {"finalizers": ["a/0", "b"]}});
+        strategic::apply(&mut object, &json!({"metadata": {"finalizers": names}}), &schema).map(|()| object)
+    };
+    let merged = patched(2).expect("a few");
+    assert_eq!(merged["metadata"]["finalizers"], json!(["a/0", "b", "a/1"]));
+    assert!(patched(10_001).is_err_and(|why| why.contains("maximum items")));
+}

@@ -49,6 +49,10 @@ impl Message {
             let Some(field) = self.0.iter().find(|field| field.number == number) else {
                 continue;
             };
+            if field.presence == Presence::List {
+                members.insert(field.name.to_owned(), field.read_list(wire)?);
+                continue;
+            }
             let value = field.read(wire)?;
             match field.presence {
                 Presence::Repeated => {
@@ -74,6 +78,20 @@ impl Message {
 }
 
 impl Field {
+    /// A list within a message of its own.
+    fn read_list(&self, wire: Wire<'_>) -> Result<Value, String> {
+        let Wire::Bytes(bytes) = wire else {
+            return Err(format!("proto: wrong wireType for field {}", self.name));
+        };
+        let mut items = Vec::new();
+        for found in Reader(bytes) {
+            if let (1, item) = found? {
+                items.push(self.read(item)?);
+            }
+        }
+        Ok(Value::Array(items))
+    }
+
     fn read(&self, wire: Wire<'_>) -> Result<Value, String> {
         match (&self.kind, wire) {
             (Kind::Text, Wire::Bytes(bytes)) => Ok(json!(text(bytes)?)),

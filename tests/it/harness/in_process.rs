@@ -217,6 +217,17 @@ impl InProcess {
         }
     }
 
+    /// How the front proxy reaches the server byte by byte, with these header lines in each request.
+    pub(crate) fn front_door(&self, identity: &'static str) -> Door {
+        Door {
+            port: self.port,
+            authority: AUTHORITY.certificate_pem().to_owned(),
+            certificate: FRONT_PROXY.certificate_pem.clone(),
+            key: FRONT_PROXY.key_pem.clone(),
+            identity,
+        }
+    }
+
     /// Begins to end the server: it takes no new requests.
     pub(crate) fn drain(&self) {
         self.shutdown.draining().cancel();

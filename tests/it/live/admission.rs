@@ -87,7 +87,7 @@ fn configuration(kind: &str, hook: &str, client: &Value, bundle: &str) -> Value 
             "name": hook,
             "clientConfig": client,
             "rules": [{
-                "operations": ["CREATE", "DELETE"],
+                "operations": ["CREATE", "UPDATE", "DELETE"],
                 // the other view of the same objects
                 "apiGroups": ["storage.bulward.io"],
                 "apiVersions": ["*"],
@@ -153,6 +153,17 @@ async fn webhooks_change_and_judge_what_is_written() {
     let created = alice.run(["create", "-o", "json", "-f", "-"]).await;
     let created: Value = serde_json::from_str(&created.ok()).expect("an object");
     assert_eq!(created["metadata"]["labels"]["changed"], "yes", "{created}");
+    // Who does not see it is told so before anybody is asked, and no webhook hears of it.
+    let path = format!("/apis/apiserver.bulward.io/v1alpha1/organizations/{NAME}");
+    let theirs = organization(NAME, &["bob"]).to_string();
+    for tried in [
+        &["delete", "organization", NAME][..],
+        &["replace", "--raw", &path, "-f", "-"],
+    ] {
+        let bob = plane.kubectl("bob").stdin(&theirs);
+        let refused = bob.run(tried).await.refused();
+        assert!(refused.contains("(NotFound)"), "{refused}");
+    }
     plane.kubectl("alice").run(["delete", "organization", NAME]).await.ok();
 
     let asked = asked.lock().clone();
