@@ -66,7 +66,7 @@ fn defaults_are_kubernetes_own() {
 #[test]
 fn a_log_that_is_collected_is_not_waited_for() {
     let batch = |more: &[&str]| {
-        let flags = [&[ETCD, "--audit-log-path=-", "--audit-log-mode=batch"], more].concat();
+        let flags = [&[ETCD, "--audit-log-path=-", "--audit-log-mode=batch"][..], more].concat();
         apiserver(&flags).map(|config| config.audit.log.expect("a log").mode)
     };
     let expected = crate::audit::BatchOptions {

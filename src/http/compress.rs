@@ -61,14 +61,14 @@ mod tests {
     async fn an_answer_that_breaks_off_is_no_success() {
         let frames = stream::iter([Ok(Frame::data(Bytes::from_static(b"half"))), Err("gone".into())]);
         // Its size is known, as that of a body whose bytes are all there.
-        let body = http_body_util::combinators::UnsyncBoxBody::new(Sized(StreamBody::new(frames)));
+        let body = http_body_util::combinators::UnsyncBoxBody::new(Known(StreamBody::new(frames)));
         let answer = gzip(Response::new(body), 100).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }
 
-    struct Sized<B>(B);
+    struct Known<B>(B);
 
-    impl<B: http_body::Body + Unpin> http_body::Body for Sized<B> {
+    impl<B: http_body::Body + Unpin> http_body::Body for Known<B> {
         type Data = B::Data;
         type Error = B::Error;
 

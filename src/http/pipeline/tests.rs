@@ -5,6 +5,8 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -29,11 +31,18 @@ enum Never {
     Routed,
 }
 
+/// What the route answers.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Bytes(usize),
+    BreaksOff,
+    Panics,
+}
+
 /// A pipeline whose every stage is this one.
 struct Stages {
     never: Never,
-    /// Bytes of every answer; a panic where there are none.
-    answer: usize,
+    answer: Answer,
     recorded: Mutex<Vec<Value>>,
 }
 
@@ -76,8 +85,15 @@ impl Route for Stages {
 
     async fn route(&self, _: Authorized) -> Response<Body> {
         self.pass(Never::Routed).await;
-        assert!(self.answer > 0, "a slip of the route");
-        Response::new(body::full(vec![b' '; self.answer]))
+        match self.answer {
+            Answer::Bytes(size) => Response::new(body::full(vec![b' '; size])),
+            Answer::Panics => panic!("a slip of the route"),
+            Answer::BreaksOff => {
+                let half = Ok(Frame::data(Bytes::from_static(b"half")));
+                let frames = futures::stream::iter([half, Err("gone".into())]);
+                Response::new(Body::new(StreamBody::new(frames)))
+            }
+        }
     }
 }
 
@@ -103,7 +119,7 @@ struct World {
 }
 
 impl World {
-    fn new(never: Never, answer: usize) -> Self {
+    fn new(never: Never, answer: Answer) -> Self {
         let stages = Arc::new(Stages {
             never,
             answer,
@@ -214,7 +230,7 @@ async fn nothing_on_the_way_lasts_longer_than_the_request_may() {
         Never::Authorized,
         Never::Routed,
     ] {
-        let world = World::new(never, 1);
+        let world = World::new(never, Answer::Bytes(1));
         let began = Instant::now();
         let answer = world.ask("?timeout=7s", ACTING).await;
         assert_eq!(began.elapsed().as_secs(), 7, "{never:?}");
@@ -230,14 +246,14 @@ async fn nothing_on_the_way_lasts_longer_than_the_request_may() {
         };
         assert_eq!(world.recorded(), expected, "{never:?}");
     }
-    let world = World::new(Never::Nothing, 1);
+    let world = World::new(Never::Nothing, Answer::Bytes(1));
     assert!(world.ask("?timeout=7s", ACTING).await.starts_with("HTTP/1.1 200 "));
 }
 
 /// To find out whether somebody may act as another takes time and questions, which are theirs.
 #[tokio::test(start_paused = true)]
 async fn whoever_acts_as_somebody_has_a_seat_while_that_is_found_out() {
-    let world = World::new(Never::Impersonated, 1);
+    let world = World::new(Never::Impersonated, Answer::Bytes(1));
     let first = world.send("", ACTING).await;
     world.until_seated(true).await;
     // One of two seats is all that one caller has.
@@ -252,7 +268,7 @@ async fn whoever_acts_as_somebody_has_a_seat_while_that_is_found_out() {
 /// An answer keeps its seat until it is sent also when it is recorded, and not for longer than a request may take.
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_recorded_and_not_read_are_given_up() {
-    let world = World::new(Never::Nothing, 1 << 20);
+    let world = World::new(Never::Nothing, Answer::Bytes(1 << 20));
     let mut connection = world.send("?timeout=7s", "").await;
     let mut head = [0; 12];
     connection.read_exact(&mut head).await.expect("an answer");
@@ -273,7 +289,7 @@ async fn answers_that_are_recorded_and_not_read_are_given_up() {
 
 #[tokio::test]
 async fn a_panic_is_recorded_as_one() {
-    let world = World::new(Never::Nothing, 0);
+    let world = World::new(Never::Nothing, Answer::Panics);
     let answer = world.ask("", "").await;
     assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
     assert!(answer.contains("This request caused apiserver to panic"), "{answer}");
@@ -285,8 +301,22 @@ async fn a_panic_is_recorded_as_one() {
 
 #[tokio::test]
 async fn a_timeout_that_is_none_is_recorded() {
-    let world = World::new(Never::Nothing, 1);
+    let world = World::new(Never::Nothing, Answer::Bytes(1));
     let answer = world.ask("?timeout=soon", "").await;
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert_eq!(world.recorded(), events(&[("ResponseStarted", 400)]));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_no_success() {
+    let world = World::new(Never::Nothing, Answer::BreaksOff);
+    let answer = world.ask("", "").await;
+    assert!(
+        answer.starts_with("HTTP/1.1 500 ") && !answer.contains("half"),
+        "{answer}"
+    );
+    assert_eq!(
+        world.recorded(),
+        events(&[("RequestReceived", 0), ("ResponseComplete", 500)])
+    );
 }
