@@ -143,6 +143,7 @@ impl World {
             authorizer: stages.clone(),
             route: stages.clone(),
             limits: Limits::new(allowance, metrics.clone()),
+            traces: None,
             metrics: metrics.clone(),
         };
         Self {
