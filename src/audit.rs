@@ -7,6 +7,7 @@
 mod auditor;
 mod backend;
 mod batch;
+mod delivering;
 mod event;
 mod log;
 pub mod policy;

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio_util::task::TaskTracker;
 
 use super::backend::Backend;
+use super::delivering::{Delivering, Lingering};
 use super::event::{AuthenticationMetadata, Event, Level, ObjectRef, Stage, omit_managed_fields, response_status};
 use super::policy::{Policy, Request, Verdict};
 use crate::telemetry::metrics::audit::AuditMetrics;
@@ -19,16 +18,18 @@ use crate::wire::user::UserInfo;
 
 /// Bytes of a client's own name that are kept.
 const AGENT_LIMIT: usize = 1024;
+/// What others call it when a client went away before it was answered; no status of HTTP.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// How many objects a list, or events a watch, has shown.
 const SEEN: &str = "visibility.bulward.io/seen";
 
 /// Records requests as a policy says.
 pub struct Auditor {
     policy: Policy,
-    backends: Vec<Backend>,
-    metrics: AuditMetrics,
+    pub(super) backends: Vec<Backend>,
+    pub(super) metrics: AuditMetrics,
     /// What is still to be recorded of requests that nobody waits for any more.
-    tasks: TaskTracker,
+    pub(super) lingering: Lingering,
 }
 
 /// What is known of a request when it arrives.
@@ -67,7 +68,7 @@ impl Auditor {
             policy,
             backends,
             metrics,
-            tasks: TaskTracker::new(),
+            lingering: Lingering::default(),
         })
     }
 
@@ -126,21 +127,10 @@ impl Auditor {
 
     /// Waits until everything is recorded that was begun, as far as it can be. Nothing is recorded afterwards.
     pub async fn flush(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.lingering.finish().await;
         for backend in &self.backends {
             backend.flush().await;
         }
-    }
-
-    async fn record(&self, event: &Event) -> bool {
-        self.metrics.event();
-        let json = Bytes::from(event.to_json());
-        let mut recorded = true;
-        for backend in &self.backends {
-            recorded &= backend.record(event, &json).await;
-        }
-        recorded
     }
 }
 
@@ -221,7 +211,7 @@ impl Recording {
 
     async fn emit(&self, stage: Stage) -> bool {
         match self.at(stage) {
-            Some(event) => self.auditor.record(&event).await,
+            Some(event) => Delivering::new(&self.auditor, event).await,
             None => true,
         }
     }
@@ -268,23 +258,15 @@ impl Drop for Recording {
         if !self.ends() {
             return;
         }
-        let mut event = self.event.lock();
-        if event.response_status.is_none() {
-            let gone = json!({"status": "Success", "message": "Connection closed early"});
-            event.response_status = Some(response_status(200, Some(&gone)));
+        self.event.lock().response_status.get_or_insert_with(|| {
+            // Nobody was told anything. What was asked for may have happened; that it did is more than anybody knows.
+            let gone = json!({"status": "Failure", "message": "Connection closed early"});
+            response_status(CLIENT_CLOSED_REQUEST, Some(&gone))
+        });
+        if let Some(event) = self.at(Stage::ResponseComplete) {
+            // It goes on without us.
+            drop(Delivering::new(&self.auditor, event));
         }
-        drop(event);
-        let (Some(event), Ok(runtime)) = (self.at(Stage::ResponseComplete), tokio::runtime::Handle::try_current())
-        else {
-            return;
-        };
-        let auditor = self.auditor.clone();
-        self.auditor.tasks.spawn_on(
-            async move {
-                auditor.record(&event).await;
-            },
-            &runtime,
-        );
     }
 }
 

@@ -1,13 +1,13 @@
 //! Events are collected and delivered together, while requests go on (k8s.io/apiserver plugin/pkg/audit/buffered).
 //!
-//! The memory is bounded: so many events wait, so many deliveries run; what comes on top is lost and counted.
+//! The memory is bounded: so many events and so many bytes of them wait or are on their way; what comes on top is lost and counted.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -16,19 +16,28 @@ use crate::telemetry::metrics::audit::AuditMetrics;
 
 /// Deliveries that run at the same time, at most. One that is told nothing takes minutes to give up.
 const CONCURRENT: usize = 16;
+/// Bytes of events that wait or are on their way, at most: a few objects of the largest size, or some ten thousand facts.
+const ROOM: usize = 64 << 20;
 
 pub(super) struct Batch {
     /// Gone when nothing more is taken.
-    sender: Mutex<Option<mpsc::Sender<Bytes>>>,
+    sender: Mutex<Option<mpsc::Sender<Waiting>>>,
     worker: Mutex<Option<JoinHandle<()>>>,
+    room: Arc<Semaphore>,
     metrics: AuditMetrics,
+}
+
+/// An event, and what it takes of the room until it is delivered.
+struct Waiting {
+    json: Bytes,
+    room: OwnedSemaphorePermit,
 }
 
 struct Worker {
     to: Arc<dyn Delivery>,
     options: BatchOptions,
     metrics: AuditMetrics,
-    receiver: mpsc::Receiver<Bytes>,
+    receiver: mpsc::Receiver<Waiting>,
     throttle: Option<Throttle>,
     running: JoinSet<()>,
 }
@@ -56,14 +65,19 @@ impl Batch {
         Self {
             sender: Mutex::new(Some(sender)),
             worker: Mutex::new(Some(tokio::spawn(worker.run()))),
+            room: Arc::new(Semaphore::new(ROOM)),
             metrics,
         }
     }
 
     /// Takes an event, if there is room.
     pub(super) fn add(&self, event: Bytes) {
+        let size = u32::try_from(event.len()).unwrap_or(u32::MAX);
+        let room = self.room.clone().try_acquire_many_owned(size).ok();
+        let waiting = room.map(|room| Waiting { json: event, room });
         let sender = self.sender.lock();
-        let taken = sender.as_ref().is_some_and(|sender| sender.try_send(event).is_ok());
+        let taken = sender.as_ref().zip(waiting);
+        let taken = taken.is_some_and(|(sender, waiting)| sender.try_send(waiting).is_ok());
         drop(sender);
         if !taken {
             self.metrics.failed("buffered", 1);
@@ -98,7 +112,7 @@ impl Worker {
     }
 
     /// The next events, and whether more may follow.
-    async fn collect(&mut self) -> (Vec<Bytes>, bool) {
+    async fn collect(&mut self) -> (Vec<Waiting>, bool) {
         let mut batch = Vec::new();
         let Some(first) = self.receiver.recv().await else {
             return (batch, false);
@@ -115,12 +129,13 @@ impl Worker {
         (batch, true)
     }
 
-    async fn send(&mut self, batch: Vec<Bytes>) {
+    async fn send(&mut self, batch: Vec<Waiting>) {
+        let (events, room): (Vec<Bytes>, Vec<_>) = batch.into_iter().map(|one| (one.json, one.room)).unzip();
         if let Some(throttle) = &mut self.throttle {
             throttle.wait().await;
         }
         if !self.options.concurrent {
-            deliver(&*self.to, &batch, &self.metrics).await;
+            deliver(&*self.to, &events, &self.metrics).await;
             return;
         }
         while self.running.len() >= CONCURRENT {
@@ -129,21 +144,22 @@ impl Worker {
         while self.running.try_join_next().is_some() {}
         let (to, metrics) = (self.to.clone(), self.metrics.clone());
         self.running.spawn(async move {
-            deliver(&*to, &batch, &metrics).await;
+            deliver(&*to, &events, &metrics).await;
+            drop(room);
         });
     }
 }
 
 /// The batch in parts that are not too large; an event that is too large alone is a part of its own.
-fn parts(batch: Vec<Bytes>, max_bytes: Option<usize>) -> Vec<Vec<Bytes>> {
-    let mut all: Vec<Vec<Bytes>> = Vec::new();
+fn parts(batch: Vec<Waiting>, max_bytes: Option<usize>) -> Vec<Vec<Waiting>> {
+    let mut all: Vec<Vec<Waiting>> = Vec::new();
     let mut size = 0;
     for event in batch {
-        size += event.len();
+        size += event.json.len();
         match all.last_mut() {
             Some(part) if max_bytes.is_none_or(|limit| size <= limit) => part.push(event),
             _ => {
-                size = event.len();
+                size = event.json.len();
                 all.push(vec![event]);
             }
         }
@@ -175,24 +191,90 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::super::backend::Failure;
     use super::*;
+    use crate::telemetry::metrics::Metrics;
 
     #[test]
     fn a_batch_is_cut_by_bytes() {
-        let events = |sizes: &[usize]| {
-            sizes
-                .iter()
-                .map(|size| Bytes::from(vec![b'x'; *size]))
-                .collect::<Vec<_>>()
+        let room = Arc::new(Semaphore::new(100));
+        let event = |size: usize| Waiting {
+            json: Bytes::from(vec![b'x'; size]),
+            room: room.clone().try_acquire_owned().expect("there is room"),
         };
         let sizes = |max| {
-            let cut = parts(events(&[4, 4, 4, 20, 1, 1]), max);
+            let cut = parts([4, 4, 4, 20, 1, 1].map(event).into(), max);
             cut.iter()
-                .map(|part| part.iter().map(Bytes::len).collect::<Vec<_>>())
+                .map(|part| part.iter().map(|one| one.json.len()).collect::<Vec<_>>())
                 .collect::<Vec<_>>()
         };
         assert_eq!(sizes(None), [vec![4, 4, 4, 20, 1, 1]]);
         assert_eq!(sizes(Some(10)), [vec![4, 4], vec![4], vec![20], vec![1, 1]]);
+    }
+
+    /// Counts the events that it is given, once it may.
+    struct Counted {
+        events: AtomicUsize,
+        may: Semaphore,
+    }
+
+    #[async_trait]
+    impl Delivery for Counted {
+        fn name(&self) -> &'static str {
+            "webhook"
+        }
+
+        async fn deliver(&self, events: &[Bytes]) -> Result<(), Failure> {
+            let _may = self.may.acquire().await.expect("never closed");
+            self.events.fetch_add(events.len(), Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_or_is_on_its_way_is_bounded_in_bytes() {
+        let to = Arc::new(Counted {
+            events: AtomicUsize::new(0),
+            may: Semaphore::new(0),
+        });
+        let options = BatchOptions {
+            buffer: 1000,
+            max_size: 1,
+            max_wait: Duration::ZERO,
+            throttle: None,
+            concurrent: true,
+            max_bytes: None,
+        };
+        let metrics = Metrics::new();
+        let batch = Batch::start(to.clone(), options, metrics.audit().clone());
+        let large = Bytes::from(vec![b'x'; ROOM / 8]);
+        let lost = |count: usize| {
+            let line = format!("apiserver_audit_error_total{{plugin=\"buffered\"}} {count}");
+            String::from_utf8(metrics.render()).is_ok_and(|text| text.lines().any(|own| own == line))
+        };
+        for _ in 0..8 {
+            batch.add(large.clone());
+            // What is being delivered takes room as well.
+            tokio::task::yield_now().await;
+        }
+        batch.add(large.clone());
+        batch.add(Bytes::from_static(b"{}"));
+        assert!(lost(2));
+        to.may.add_permits(1);
+        while to.events.load(Ordering::Relaxed) < 8 {
+            tokio::task::yield_now().await;
+        }
+        while batch.room.available_permits() < ROOM {
+            tokio::task::yield_now().await;
+        }
+        batch.add(large);
+        batch.finish().await;
+        assert_eq!(to.events.load(Ordering::Relaxed), 9, "there is room again");
+        assert!(lost(2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //! (gopkg.in/natefinch/lumberjack.v2).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -13,6 +13,10 @@ use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 const TIME: &str = "%Y-%m-%dT%H-%M-%S.%3f";
+
+/// The ending of a file that is compressed, and of one that is not yet.
+const COMPRESSED: &str = ".gz";
+const PARTIAL: &str = ".partial";
 
 /// When a file is put aside, and what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub(super) struct Rotating {
     path: PathBuf,
     file: File,
     size: u64,
+    /// Whether the file ends in half a line, which what follows must not be glued to.
+    torn: bool,
     rotation: Rotation,
     tidy: mpsc::Sender<()>,
 }
@@ -44,11 +50,12 @@ impl Rotating {
         }
         let file = append_to(path)?;
         let size = file.metadata()?.len();
+        let torn = size > 0 && !ends_in_line(path)?;
         let (tidy, wanted) = mpsc::channel();
         let own = path.to_owned();
         // Removing and compressing takes longer than any request should wait.
         std::thread::Builder::new()
-            .name("audit-log".to_owned())
+            .name("audit-log-tidy".to_owned())
             .spawn(move || {
                 while wanted.recv().is_ok() {
                     if let Err(error) = tidy_up(&own, rotation, Timestamp::now()) {
@@ -60,6 +67,7 @@ impl Rotating {
             path: path.to_owned(),
             file,
             size,
+            torn,
             rotation,
             tidy,
         };
@@ -67,16 +75,40 @@ impl Rotating {
         Ok(rotating)
     }
 
-    /// Appends whole lines.
+    /// Appends whole lines, or nothing.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         let length = lines.len() as u64;
         let limit = self.rotation.max_size;
         if limit > 0 && self.size > 0 && self.size + length > limit {
             self.rotate()?;
         }
-        self.file.write_all(lines)?;
-        self.size += length;
-        Ok(())
+        self.append(length, |file| file.write_all(lines))
+    }
+
+    fn append(&mut self, length: u64, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+        if self.torn {
+            self.file.write_all(b"\n")?;
+            self.size += 1;
+            self.torn = false;
+        }
+        let written = write(&mut self.file);
+        match &written {
+            Ok(()) => self.size += length,
+            Err(_) => self.torn = !self.cut(),
+        }
+        written
+    }
+
+    /// Takes away what was written of lines that are not whole; whether the file ends as it did before. Somebody else may have
+    /// made it shorter.
+    fn cut(&self) -> bool {
+        let length = || self.file.metadata().map(|file| file.len());
+        if length().is_ok_and(|length| length > self.size)
+            && let Err(error) = self.file.set_len(self.size)
+        {
+            tracing::error!(%error, "half a line stays in the audit log");
+        }
+        length().is_ok_and(|length| length == self.size)
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -94,6 +126,7 @@ impl Rotating {
         }
         self.file = append_to(&self.path)?;
         self.size = self.file.metadata()?.len();
+        self.torn = false;
         self.ask_to_tidy();
         Ok(())
     }
@@ -108,6 +141,14 @@ fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
+fn ends_in_line(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
 /// `audit.log` is put aside as `audit-2026-01-02T03-04-05.678.log`.
 fn backup(path: &Path, time: Timestamp) -> PathBuf {
     let (stem, extension) = name_of(path);
@@ -115,8 +156,12 @@ fn backup(path: &Path, time: Timestamp) -> PathBuf {
 }
 
 fn compressed(path: &Path) -> PathBuf {
+    with_ending(path, COMPRESSED)
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".gz");
+    name.push(ending);
     name.into()
 }
 
@@ -131,40 +176,58 @@ fn name_of(path: &Path) -> (String, String) {
 
 /// The files that were put aside, the newest first, with their times.
 fn backups(path: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
-    let (stem, extension) = name_of(path);
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(folder(path))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let plain = name.strip_suffix(".gz").unwrap_or(&name);
-        let time = plain
-            .strip_prefix(&stem)
-            .and_then(|rest| rest.strip_prefix('-'))
-            .and_then(|rest| rest.strip_suffix(extension.as_str()))
-            .and_then(|time| DateTime::strptime(TIME, time).ok())
-            .and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok());
-        if let Some(time) = time {
-            found.push((time.timestamp(), entry.path()));
+        if let Some(time) = put_aside(path, name.strip_suffix(COMPRESSED).unwrap_or(&name)) {
+            found.push((time, entry.path()));
         }
     }
     found.sort_by(|one, other| other.cmp(one));
     Ok(found)
 }
 
-/// Removes what is too old or too much, and compresses the rest.
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// When the file of this name was put aside, if it was.
+fn put_aside(path: &Path, name: &str) -> Option<Timestamp> {
+    let (stem, extension) = name_of(path);
+    let rest = name.strip_prefix(&stem)?.strip_prefix('-')?;
+    let time = DateTime::strptime(TIME, rest.strip_suffix(extension.as_str())?).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Removes what is too old or too much, and compresses the rest. A file with which that fails does not keep the others.
 fn tidy_up(path: &Path, rotation: Rotation, now: Timestamp) -> io::Result<()> {
-    let oldest = now - SignedDuration::from_hours(24 * i64::from(rotation.max_age));
+    let age = SignedDuration::from_hours(24 * i64::from(rotation.max_age));
+    // There is no time that long ago.
+    let oldest = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+    let tell = |file: &Path, done: io::Result<()>| {
+        if let Err(error) = done {
+            tracing::error!(%error, file = %file.display(), "an old audit log");
+        }
+    };
+    for file in fs::read_dir(folder(path))?.flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        // Whoever was about to compress it is no more.
+        if name
+            .strip_suffix(PARTIAL)
+            .is_some_and(|name| put_aside(path, name).is_some())
+        {
+            tell(&file.path(), fs::remove_file(file.path()));
+        }
+    }
     for (at, (time, file)) in backups(path)?.into_iter().enumerate() {
         let surplus = rotation.max_backups > 0 && at >= rotation.max_backups;
         let aged = rotation.max_age > 0 && time < oldest;
         if surplus || aged {
-            fs::remove_file(&file)?;
+            tell(&file, fs::remove_file(&file));
         } else if rotation.compress && file.extension().is_none_or(|extension| extension != "gz") {
-            compress(&file)?;
+            tell(&file, compress(&file));
         }
     }
     Ok(())
@@ -172,18 +235,27 @@ fn tidy_up(path: &Path, rotation: Rotation, now: Timestamp) -> io::Result<()> {
 
 /// The compressed file is there in whole, or not at all.
 fn compress(path: &Path) -> io::Result<()> {
-    let partial = path.with_extension("partial");
+    let partial = with_ending(path, PARTIAL);
+    let packed = pack(path, &partial);
+    if packed.is_err() {
+        // What went wrong says more than whether this works.
+        let _ = fs::remove_file(&partial);
+    }
+    packed?;
+    fs::rename(&partial, compressed(path))?;
+    fs::remove_file(path)
+}
+
+fn pack(path: &Path, partial: &Path) -> io::Result<()> {
     let file = OpenOptions::new()
         .create(true)
         .write(true)
         .truncate(true)
         .mode(0o600)
-        .open(&partial)?;
+        .open(partial)?;
     let mut encoder = GzEncoder::new(file, Compression::default());
     io::copy(&mut File::open(path)?, &mut encoder)?;
-    encoder.finish()?.sync_all()?;
-    fs::rename(&partial, compressed(path))?;
-    fs::remove_file(path)
+    encoder.finish()?.sync_all()
 }
 
 #[cfg(test)]
@@ -243,6 +315,67 @@ mod tests {
             67,
             "and never begins another when told so"
         );
+    }
+
+    #[test]
+    fn half_a_line_does_not_spoil_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        // A process that was killed has left it.
+        fs::write(&path, "whole\nhal").unwrap();
+        let mut log = Rotating::open(&path, Rotation { max_size: 0, ..PLAIN }).unwrap();
+        log.write(b"next\n").unwrap();
+        assert_eq!(lines(&path), ["whole", "hal", "next"]);
+        // The disk is full in the middle of a line.
+        let half = |file: &mut File| -> io::Result<()> {
+            file.write_all(b"ha")?;
+            Err(io::ErrorKind::StorageFull.into())
+        };
+        log.append(5, half).unwrap_err();
+        log.write(b"more\n").unwrap();
+        assert_eq!(lines(&path), ["whole", "hal", "next", "more"]);
+        // Somebody has emptied the file meanwhile: nothing is known of where lines end.
+        OpenOptions::new().write(true).truncate(true).open(&path).unwrap();
+        log.append(5, half).unwrap_err();
+        log.write(b"last\n").unwrap();
+        assert_eq!(lines(&path), ["ha", "last"]);
+        drop(log);
+        fs::write(&path, "whole\n").unwrap();
+        let mut log = Rotating::open(&path, PLAIN).unwrap();
+        log.write(b"next\n").unwrap();
+        assert_eq!(lines(&path), ["whole", "next"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_tidied_up_does_not_keep_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.log");
+        let now: Timestamp = "2026-03-10T12:00:00Z".parse().unwrap();
+        let at = |hours| backup(&path, now - SignedDuration::from_hours(hours));
+        // Folders are not removed, nor compressed.
+        fs::create_dir(at(1)).unwrap();
+        fs::create_dir(at(90)).unwrap();
+        fs::write(at(30), "kept\n").unwrap();
+        fs::write(at(120), "aged\n").unwrap();
+        fs::write(with_ending(&at(29), PARTIAL), "half").unwrap();
+        let rotation = Rotation {
+            max_age: 3,
+            compress: true,
+            ..PLAIN
+        };
+        tidy_up(&path, rotation, now).unwrap();
+        let left: BTreeSet<PathBuf> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        assert_eq!(left, BTreeSet::from([at(1), at(90), compressed(&at(30))]));
+        // Longer than there has been time.
+        let ever = Rotation {
+            max_age: u32::MAX,
+            ..PLAIN
+        };
+        tidy_up(&path, ever, now).unwrap();
+        assert_eq!(backups(&path).unwrap().len(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::FutureExt;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -134,7 +135,57 @@ async fn who_goes_away_is_recorded_to_the_end() {
     auditor.flush().await;
     let last = kept.batches.lock()[0][0].clone();
     assert_eq!(last["stage"], "ResponseComplete");
-    assert_eq!(last["responseStatus"]["message"], "Connection closed early");
+    // Nobody knows whether what was asked for has happened, so it is no success.
+    let status = json!({"metadata": {}, "status": "Failure", "message": "Connection closed early", "code": 499});
+    assert_eq!(last["responseStatus"], status);
+}
+
+#[tokio::test]
+async fn who_goes_away_while_the_end_is_recorded_is_recorded() {
+    for (panics, stage, code) in [(false, "ResponseComplete", 200), (true, "Panic", 500)] {
+        let kept = Kept::new(1, false);
+        let (auditor, _) = auditor(&kept, Mode::Blocking, None, "Metadata");
+        let (recording, _) = begin(&auditor);
+        recording.received().await.unwrap();
+        recording.answered(200, None);
+        let end = async {
+            match panics {
+                true => recording.panicked("a slip").await,
+                false => recording.complete().await,
+            }
+        };
+        assert!(end.now_or_never().is_none(), "it waits for its event");
+        drop(recording);
+        kept.let_through.add_permits(10);
+        auditor.flush().await;
+        assert_eq!(kept.stages(), ["RequestReceived", stage]);
+        assert_eq!(kept.batches.lock()[1][0]["responseStatus"]["code"], code);
+    }
+}
+
+#[tokio::test]
+async fn events_that_nobody_waits_for_are_bounded() {
+    let kept = Kept::new(0, false);
+    let (auditor, metrics) = auditor(&kept, Mode::Blocking, None, "Request");
+    let object = json!({"metadata": {"name": "n"}, "data": "x".repeat(4 << 20)});
+    let (small, mut lost) = (1000, 0);
+    for _ in 0..small {
+        drop(begin(&auditor));
+    }
+    let text = |metrics: &Metrics| String::from_utf8(metrics.render()).expect("text");
+    for _ in 0..10 {
+        let (recording, notes) = begin(&auditor);
+        notes.submit(&object);
+        drop(recording);
+    }
+    let told = "apiserver_audit_error_total{plugin=\"buffered\"} ";
+    if let Some(line) = text(&metrics).lines().find_map(|line| line.strip_prefix(told)) {
+        lost = line.parse().expect("a number");
+    }
+    assert!((1..10).contains(&lost), "{lost}");
+    kept.let_through.add_permits(2000);
+    auditor.flush().await;
+    assert_eq!(kept.stages().len() + lost, small + 10, "each is delivered or counted");
 }
 
 #[tokio::test]

@@ -62,6 +62,28 @@ fn defaults_are_kubernetes_own() {
     assert_eq!((config.history.age.as_secs(), config.history.entries), (300, 100_000));
 }
 
+/// k8s.io/apiserver pkg/server/options/audit.go defaultLogBatchConfig.
+#[test]
+fn a_log_that_is_collected_is_not_waited_for() {
+    let batch = |more: &[&str]| {
+        let flags = [&[ETCD, "--audit-log-path=-", "--audit-log-mode=batch"][..], more].concat();
+        apiserver(&flags).map(|config| config.audit.log.expect("a log").mode)
+    };
+    let expected = crate::audit::BatchOptions {
+        buffer: 10_000,
+        max_size: 1,
+        max_wait: std::time::Duration::ZERO,
+        throttle: None,
+        concurrent: false,
+        max_bytes: None,
+    };
+    assert_eq!(batch(&[]).unwrap(), crate::audit::Mode::Batch(expected));
+    let throttled = "--audit-log-batch-throttle-enable";
+    assert!(batch(&[throttled]).is_err(), "how many is not said");
+    let rates = ["--audit-log-batch-throttle-qps=5", "--audit-log-batch-throttle-burst=1"];
+    assert!(batch(&[throttled, rates[0], rates[1]]).is_ok());
+}
+
 #[test]
 fn history_is_bounded_as_told() {
     let config = apiserver(&[ETCD, "--watch-history=90s", "--watch-history-events=7"]).unwrap();

@@ -50,6 +50,24 @@ impl Default for Backoff {
     }
 }
 
+impl Backoff {
+    /// As many attempts as are usual, from `first` on, each of which has its time.
+    pub fn unhurried(first: Duration) -> Self {
+        let usual = Self::default();
+        let (mut pause, mut pauses) = (first.as_secs_f64() * 1.2, 0.0);
+        for _ in 1..usual.attempts {
+            pauses += pause;
+            pause *= 1.5;
+        }
+        let pauses = Duration::try_from_secs_f64(pauses).unwrap_or(Duration::MAX);
+        Self {
+            first,
+            timeout: (DELIVERY * usual.attempts).saturating_add(pauses),
+            ..usual
+        }
+    }
+}
+
 // === impl CallError ===
 
 impl CallError {

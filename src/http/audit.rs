@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::body::{self, Body};
+use super::limits::Admitted;
 use super::listener::Peer;
 use super::request_info::RequestInfo;
 use super::respond;
@@ -56,8 +57,8 @@ impl Seen<'_> {
         }
     }
 
-    /// Records that nobody knows who sent the request: as one event that has begun and ended.
-    pub(super) async fn unauthenticated(&self, headers: &HeaderMap, response: Response<Body>) -> Response<Body> {
+    /// Records that the request failed before anybody knew who sent it: as one event that has begun and ended.
+    pub(super) async fn failed(&self, headers: &HeaderMap, response: Response<Body>) -> Response<Body> {
         let Some(record) = self.begin(headers, None) else {
             return response;
         };
@@ -92,18 +93,20 @@ impl Seen<'_> {
     }
 }
 
-/// Answers and records how. What goes on after the answer has begun is recorded when its body, or its connection, ends.
+/// Answers and records how. What goes on after the answer has begun is recorded when its body, or its connection, ends. What the
+/// answer was admitted with it keeps until it is sent, as recorded.
 pub(super) async fn around(
     record: Option<Arc<Recording>>,
     info: &RequestInfo,
     peer: &Peer,
-    answer: impl Future<Output = Response<Body>>,
+    answer: impl Future<Output = (Response<Body>, Admitted)>,
 ) -> Response<Body> {
     let Some(record) = record else {
-        return answer.await;
+        let (response, admitted) = answer.await;
+        return admitted.answered(response, peer);
     };
-    let response = match AssertUnwindSafe(answer).catch_unwind().await {
-        Ok(response) => response,
+    let (response, admitted) = match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(answer) => answer,
         Err(panic) => {
             record.panicked(said(&*panic)).await;
             resume_unwind(panic)
@@ -111,6 +114,7 @@ pub(super) async fn around(
     };
     if info.is_long_running() && matches!(response.status(), StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS) {
         record.answered(response.status().as_u16(), None);
+        let response = admitted.answered(response, peer);
         record.started().await;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             peer.afterwards.keep(record);
@@ -134,6 +138,7 @@ pub(super) async fn around(
             response
         }
     };
+    let response = admitted.answered(response, peer);
     if info.is_long_running() {
         record.started().await;
     }
@@ -147,8 +152,9 @@ async fn answered(record: &Recording, response: Response<Body>) -> Response<Body
     let bytes = match body.collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) => {
-            tracing::error!(%error, "an answer broke off");
-            Bytes::new()
+            let failure = respond::broken_off(&error);
+            record.answered(failure.status().as_u16(), None);
+            return failure;
         }
     };
     record.answered(parts.status.as_u16(), read(&parts.headers, &bytes));

@@ -46,6 +46,11 @@ impl Impersonation {
         }
     }
 
+    /// Whether [`Impersonation::impersonate`] has anything to do.
+    pub fn is_asked_for(headers: &HeaderMap) -> bool {
+        headers.keys().any(headers::is_own)
+    }
+
     /// Whom `requestor` acts as, if as somebody else. The headers that say so are taken away: nothing below knows of it.
     ///
     /// # Errors

@@ -59,7 +59,8 @@ pub struct Limits {
     metrics: Arc<Metrics>,
 }
 
-/// Leave to answer a request. Dropped with it, wherever it ends.
+/// Leave to answer a request. Dropped with it, wherever it ends. The default takes nothing.
+#[derive(Default)]
 pub(super) struct Admitted {
     seat: Option<Seat>,
     watch: Option<Watch>,
@@ -112,9 +113,8 @@ impl Limits {
         deadline: Option<Instant>,
     ) -> Result<Admitted, Response<Body>> {
         let mut admitted = Admitted {
-            seat: None,
-            watch: None,
             deadline,
+            ..Admitted::default()
         };
         if exempt(user, info) {
             self.metrics.exempt();
@@ -130,16 +130,38 @@ impl Limits {
                 too_many(text)
             })?);
         }
+        admitted.seat = self.seat(user, info, deadline).await?;
+        Ok(admitted)
+    }
+
+    /// As [`Limits::admit`], for what has to be asked before it is known as whom a request comes: a seat alone.
+    pub(super) async fn admit_requestor(
+        &self,
+        user: &UserInfo,
+        info: &RequestInfo,
+        deadline: Option<Instant>,
+    ) -> Result<Admitted, Response<Body>> {
+        let mut admitted = Admitted::default();
+        if !exempt(user, info) {
+            admitted.seat = self.seat(user, info, deadline).await?;
+        }
+        Ok(admitted)
+    }
+
+    async fn seat(
+        &self,
+        user: &UserInfo,
+        info: &RequestInfo,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Seat>, Response<Body>> {
         let pool = if reads(&info.verb) {
             &self.reading
         } else {
             &self.mutating
         };
-        if let Some(pool) = pool {
-            let seat = pool.enter(&user.name, patience(deadline)).await;
-            admitted.seat = Some(seat.map_err(|Refused| too_many(TOO_MANY))?);
-        }
-        Ok(admitted)
+        let Some(pool) = pool else { return Ok(None) };
+        let seat = pool.enter(&user.name, patience(deadline)).await;
+        seat.map(Some).map_err(|Refused| too_many(TOO_MANY))
     }
 
     /// Has the connection of an HTTP/2 request closed now and then, once its requests are done

@@ -24,6 +24,9 @@ use super::upgrade::Afterwards;
 
 pub use expiry::Expiry;
 
+/// How long what is cut may take to notice.
+const CUT: Duration = Duration::from_secs(1);
+
 /// The other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -176,6 +179,10 @@ pub async fn serve(
     }
     let aborted = shared.tasks.len();
     abort.cancel();
+    // Who is cut is told so at once; what is to be said of them afterwards (audit) is only complete when they are gone.
+    if tokio::time::timeout(CUT, shared.tasks.wait()).await.is_err() {
+        tracing::warn!(count = shared.tasks.len(), "requests do not end");
+    }
     Drained { aborted }
 }
 

@@ -1,5 +1,8 @@
 //! The way of every request, one line a stage, in the order of k8s.io/apiserver pkg/server/config.go DefaultBuildHandlerChain.
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,9 +21,9 @@ use super::audit;
 use super::body::Body;
 use super::counting::Counting;
 use super::draining;
-use super::impersonation::Impersonation;
+use super::impersonation::{Impersonated, Impersonation};
 use super::labels::Labels;
-use super::limits::Limits;
+use super::limits::{Admitted, Limits};
 use super::listener::{ConnectionEvent, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
@@ -219,20 +222,25 @@ impl Pipeline {
         };
         let result = async {
             if let Some(refusal) = draining::refuse(peer, parts.version, &info, &headers) {
-                return Ok(refusal);
+                return refusal;
             }
-            let limit = timeout(&info, &query, self.limits.request_timeout())?;
+            let limit = match timeout(&info, &query, self.limits.request_timeout()) {
+                Ok(limit) => limit,
+                Err(status) => return seen.failed(&headers, respond::status(&status, errors)).await,
+            };
             let deadline = limit.map(|limit| started + limit);
-            let caller = match self.authenticate(&mut headers, peer).await {
-                Ok(caller) => Arc::new(caller),
-                Err(status) => {
-                    let refusal = respond::status(&status, errors);
-                    return Ok(seen.unauthenticated(&headers, refusal).await);
-                }
+            let late = || {
+                counting.terminated(StatusCode::GATEWAY_TIMEOUT);
+                timed_out()
+            };
+            let caller = match within(deadline, self.authenticate(&mut headers, peer)).await {
+                Some(Ok(caller)) => Arc::new(caller),
+                Some(Err(status)) => return seen.failed(&headers, respond::status(&status, errors)).await,
+                None => return seen.failed(&headers, late()).await,
             };
             let record = match seen.received(&headers, &caller).await {
                 Ok(record) => record,
-                Err(refusal) => return Ok(refusal),
+                Err(refusal) => return refusal,
             };
             let span = self.traces.as_ref().map(|traces| {
                 traces.begin(&Asked {
@@ -247,7 +255,15 @@ impl Pipeline {
                 })
             });
             let answer = async {
-                let impersonated = self.impersonation.impersonate(&mut headers, &info, &caller).await?;
+                let impersonated = match self.impersonate(&mut headers, &info, &caller, deadline).await {
+                    Ok(impersonated) => impersonated,
+                    Err(Err(status)) => return (respond::status(&status, errors), Admitted::default()),
+                    Err(Ok(refusal)) => {
+                        counting.terminated(refusal.status());
+                        countable = true;
+                        return (refusal, Admitted::default());
+                    }
+                };
                 let caller = match impersonated {
                     None => caller,
                     Some(other) => {
@@ -264,11 +280,12 @@ impl Pipeline {
                         counting.terminated(refusal.status());
                         // As in Go: of those who are turned away, these are counted.
                         countable = true;
-                        return Ok(refusal);
+                        return (refusal, Admitted::default());
                     }
                 };
                 if let Err(denied) = self.authorize(&caller, &info, errors, &notes).await {
-                    return Ok(denied.unwrap_or_else(|status| respond::status(&status, errors)));
+                    let denied = denied.unwrap_or_else(|status| respond::status(&status, errors));
+                    return (denied, admitted);
                 }
                 countable = true;
                 let permission = Permission {
@@ -292,23 +309,16 @@ impl Pipeline {
                     drain: peer.drain.clone(),
                     notes: notes.clone(),
                 };
-                let answer = self.route.route(authorized);
-                let answer = match deadline {
-                    None => answer.await,
-                    Some(deadline) => tokio::time::timeout_at(deadline, answer).await.unwrap_or_else(|_| {
-                        counting.terminated(StatusCode::GATEWAY_TIMEOUT);
-                        timed_out()
-                    }),
-                };
-                Ok(admitted.answered(answer, peer))
+                (self.route.route(authorized).await, admitted)
             };
-            let answer = answer.map(|answer| answer.unwrap_or_else(|status: Status| respond::status(&status, errors)));
+            let answer = async {
+                let answered = within(deadline, answer).await;
+                answered.unwrap_or_else(|| (late(), Admitted::default()))
+            };
             let answer = pin!(audit::around(record.clone(), &about, peer, answer));
-            Ok(traces::around(span, &about, peer, answer).await)
+            traces::around(span, &about, peer, answer).await
         };
-        let mut response = result
-            .await
-            .unwrap_or_else(|status: Status| respond::status(&status, errors));
+        let mut response = result.await;
         respond::add_warnings(response.headers_mut(), &notes.warnings());
         self.limits.sample_goaway(parts.version, &mut response);
         if !waits {
@@ -341,6 +351,27 @@ impl Pipeline {
             }
         }
         result
+    }
+
+    /// Whom the request acts as, if as somebody else. To find out takes a seat of whoever asks, as long as it takes; a refusal is a
+    /// Status, or a finished response where there is no seat.
+    async fn impersonate(
+        &self,
+        headers: &mut HeaderMap,
+        info: &RequestInfo,
+        requestor: &Arc<UserInfo>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Impersonated>, Result<Response<Body>, Status>> {
+        if !Impersonation::is_asked_for(headers) {
+            return Ok(None);
+        }
+        let _admitted = self
+            .limits
+            .admit_requestor(requestor, info, deadline)
+            .await
+            .map_err(Ok)?;
+        let impersonated = self.impersonation.impersonate(headers, info, requestor).await;
+        impersonated.map_err(Err)
     }
 
     /// A refusal is a Status, or a finished response where no decision could be had.
@@ -411,6 +442,14 @@ fn timeout(info: &RequestInfo, query: &Query, longest: Duration) -> Result<Optio
     })?;
     let usable = !negative && asked > Duration::ZERO && asked < longest;
     Ok(Some(if usable { asked } else { longest }))
+}
+
+/// What comes of `work`, if it does before the deadline.
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        None => Some(work.await),
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await.ok(),
+    }
 }
 
 fn nosniff(headers: &mut HeaderMap) {

@@ -91,6 +91,13 @@ pub fn internal(path: &str, error: &dyn std::fmt::Display) -> Response<Body> {
     bytes(StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
 }
 
+/// An answer that broke off before any of it was sent. Nobody may take what is left of it for the whole.
+pub fn broken_off(error: &dyn std::fmt::Display) -> Response<Body> {
+    tracing::error!(%error, "an answer broke off");
+    let text = "Internal Server Error: the answer broke off\n";
+    bytes(StatusCode::INTERNAL_SERVER_ERROR, TEXT, text)
+}
+
 /// A `Warning` header before all others.
 pub fn add_first_warning(headers: &mut HeaderMap, warning: &str) {
     let others: Vec<HeaderValue> = headers.get_all(WARNING).iter().cloned().collect();

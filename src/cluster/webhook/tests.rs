@@ -144,3 +144,13 @@ async fn deadline_tells_the_last_error() {
     let outcome: Result<(), _> = retry(&slow, || async { Err(CallError::status(500, "away")) }).await;
     assert_eq!(outcome.unwrap_err().to_string(), "away");
 }
+
+/// However long the pauses are, the last attempt comes before the time is up.
+#[test]
+fn who_is_in_no_hurry_has_time_for_every_attempt() {
+    for (first, least) in [(0, 150), (10, 150 + 97), (60, 150 + 585), (u64::MAX, u64::MAX)] {
+        let backoff = Backoff::unhurried(Duration::from_secs(first));
+        assert_eq!((backoff.first.as_secs(), backoff.attempts), (first, 5));
+        assert!(backoff.timeout.as_secs() >= least, "{backoff:?}");
+    }
+}

@@ -14,15 +14,21 @@ const UID: &str = "impersonate-uid";
 const GROUP: &str = "impersonate-group";
 const EXTRA: &str = "impersonate-extra-";
 
+/// Groups and extra values together, at most: the authorizer is asked for each of them, one after the other. Kubernetes has no such
+/// bound but that of headers.
+pub(super) const PARTS: usize = 500;
+
+/// Whether the header is about acting as somebody else.
+pub(super) fn is_own(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    matches!(name, USER | UID | GROUP) || name.starts_with(EXTRA)
+}
+
 /// The identity that is wanted, exactly as it is asked for; nobody where no header asks. The headers are gone afterwards.
 ///
 /// # Errors
-/// 400 for parts of an identity without a user, and for what is no text: names are compared as text.
+/// 400 for parts of an identity without a user, for too many of them, and for what is no text: names are compared as text.
 pub(super) fn take(headers: &mut HeaderMap) -> Result<Option<UserInfo>, Status> {
-    let is_own = |name: &HeaderName| {
-        let name = name.as_str();
-        matches!(name, USER | UID | GROUP) || name.starts_with(EXTRA)
-    };
     let mut names: Vec<HeaderName> = headers.keys().filter(|name| is_own(name)).cloned().collect();
     if names.is_empty() {
         return Ok(None);
@@ -38,7 +44,13 @@ pub(super) fn take(headers: &mut HeaderMap) -> Result<Option<UserInfo>, Status> 
         headers.remove(name);
     }
     if !wanted.name.is_empty() {
-        return Ok(Some(wanted));
+        let parts = wanted.groups.len() + wanted.extra.values().map(Vec::len).sum::<usize>();
+        return match parts <= PARTS {
+            true => Ok(Some(wanted)),
+            false => Err(Status::bad_request(format!(
+                "requested to impersonate a user with {parts} groups and extra values, at most {PARTS} are allowed"
+            ))),
+        };
     }
     if wanted == UserInfo::default() {
         return Ok(None);

@@ -8,7 +8,7 @@ use crate::authz::{Attributes, Authorizer, Decision, ResourceAttributes};
 use crate::wire::quote::go_quote;
 use crate::wire::status::Status;
 use crate::wire::user::{ANONYMOUS, GROUP_AUTHENTICATED, GROUP_MASTERS, GROUP_UNAUTHENTICATED, UserInfo};
-use crate::wire::validation::names::{dns1123_label, dns1123_subdomain, qualified_name};
+use crate::wire::validation::names::{dns1123_label, dns1123_subdomain, domain_prefixed_path};
 
 const AUTHENTICATION: &str = "authentication.k8s.io";
 const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
@@ -202,7 +202,11 @@ impl Asking<'_> {
         match self.authorizer.authorize(user, attributes).await {
             Ok(Decision::Allow { .. }) => Ok(()),
             Ok(Decision::Deny { reason }) => Err(attributes.forbidden(user, &reason)),
-            Err(error) => Err(attributes.forbidden(user, &error)),
+            // As in Go: no decision is no leave, and the error is told.
+            Err(error) => {
+                tracing::error!(%error, by = user.name, "no decision on impersonation");
+                Err(attributes.forbidden(user, &error))
+            }
         }
     }
 }
@@ -248,15 +252,19 @@ fn service_account(user: &str) -> Option<(&str, &str)> {
 /// What constrained impersonation does not take.
 fn odd_extra(extra: &BTreeMap<String, Vec<String>>) -> Option<String> {
     let odd = |(key, values): (&String, &Vec<String>)| {
-        let prefixed = key.contains('/') && qualified_name(key).is_empty();
+        let wrong = domain_prefixed_path(key);
         if key.is_empty() {
             Some("impersonating the empty string key in extra is not allowed".to_owned())
-        } else if !prefixed {
-            let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-            let shown = go_quote(key);
-            Some(format!(
-                "impersonating an invalid key in extra is not allowed: extra.key: Invalid value: {shown}: {why}"
-            ))
+        } else if !wrong.is_empty() {
+            let wrong = wrong.iter();
+            let told = wrong.map(|(part, why)| format!("extra.key: Invalid value: {}: {why}", go_quote(part)));
+            let told: Vec<String> = told.collect();
+            // As Go writes one error, and several.
+            let told = match told.as_slice() {
+                [one] => one.clone(),
+                several => format!("[{}]", several.join(", ")),
+            };
+            Some(format!("impersonating an invalid key in extra is not allowed: {told}"))
         } else if key.chars().any(char::is_uppercase) {
             let shown = go_quote(key);
             Some(format!(

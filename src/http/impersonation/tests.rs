@@ -12,6 +12,8 @@ use crate::wire::options::Query;
 #[derive(Default)]
 struct Listed {
     allowed: BTreeSet<String>,
+    /// Has no decision where it would not allow.
+    broken: bool,
     asked: Mutex<Vec<String>>,
 }
 
@@ -27,10 +29,11 @@ impl Authorizer for Listed {
         };
         let allowed = self.allowed.contains(&text);
         self.asked.lock().push(text);
-        Ok(match allowed {
-            true => Decision::allow(),
-            false => Decision::deny(),
-        })
+        match allowed {
+            true => Ok(Decision::allow()),
+            false if self.broken => Err("no answer from the cluster".to_owned()),
+            false => Ok(Decision::deny()),
+        }
     }
 }
 
@@ -39,10 +42,18 @@ async fn ask(
     lines: &[(&str, &str)],
     requestor: &UserInfo,
 ) -> (Result<Option<Impersonated>, Status>, HeaderMap) {
-    let authorizer = Arc::new(Listed {
+    let authorizer = Listed {
         allowed: allowed.iter().map(|one| (*one).to_owned()).collect(),
         ..Listed::default()
-    });
+    };
+    ask_of(Arc::new(authorizer), lines, requestor).await
+}
+
+async fn ask_of(
+    authorizer: Arc<Listed>,
+    lines: &[(&str, &str)],
+    requestor: &UserInfo,
+) -> (Result<Option<Impersonated>, Status>, HeaderMap) {
     let mut headers = HeaderMap::new();
     headers.insert("accept", "application/json".parse().unwrap());
     for (name, value) in lines {
@@ -220,4 +231,98 @@ async fn parts_of_nobody_make_no_sense() {
     let mut headers = HeaderMap::new();
     headers.insert("impersonate-user", latin);
     assert_eq!(headers::take(&mut headers).unwrap_err().code, 400);
+}
+
+#[tokio::test]
+async fn no_decision_is_no_leave() {
+    let lines = [("impersonate-user", "alice"), ("impersonate-group", "crew")];
+    for allowed in [&[] as &[&str], &["impersonate /users/ /alice"]] {
+        let authorizer = Arc::new(Listed {
+            allowed: allowed.iter().map(|one| (*one).to_owned()).collect(),
+            broken: true,
+            ..Listed::default()
+        });
+        let (result, _) = ask_of(authorizer.clone(), &lines, &bob()).await;
+        let status = result.expect_err("refused");
+        assert_eq!(status.code, 403);
+        assert!(
+            status.message.ends_with(": no answer from the cluster"),
+            "{}",
+            status.message
+        );
+        assert!(!authorizer.asked.lock().is_empty());
+    }
+}
+
+/// Each part is a question to the authorizer.
+#[tokio::test]
+async fn nobody_asks_for_too_many_parts() {
+    let names: Vec<String> = (0..=headers::PARTS).map(|n| format!("g-{n}")).collect();
+    let rights: Vec<String> = names
+        .iter()
+        .map(|name| format!("impersonate /groups/ /{name}"))
+        .collect();
+    let mut rights: Vec<&str> = rights.iter().map(String::as_str).collect();
+    rights.push("impersonate /users/ /alice");
+    let lines = |groups: usize| -> Vec<(&str, &str)> {
+        let groups = names[..groups].iter().map(|name| ("impersonate-group", name.as_str()));
+        [("impersonate-user", "alice")].into_iter().chain(groups).collect()
+    };
+    let (user, _) = allowed(&rights, &lines(headers::PARTS)).await;
+    assert_eq!(user.groups.len(), headers::PARTS + 1);
+    let (code, message) = refused(&rights, &lines(headers::PARTS + 1)).await;
+    assert_eq!(code, 400);
+    let expected = "requested to impersonate a user with 501 groups and extra values, at most 500 are allowed";
+    assert_eq!(message, expected);
+    let mut mixed = lines(headers::PARTS);
+    mixed.push(("impersonate-extra-scopes", "view"));
+    assert_eq!(refused(&rights, &mixed).await.0, 400);
+}
+
+/// The keys and the words are those of k8s.io/apimachinery pkg/util/validation IsDomainPrefixedPath.
+#[tokio::test]
+async fn keys_of_extra_are_paths_behind_a_domain() {
+    let on = "impersonate-on:user-info:list g/things/ /";
+    let user = "impersonate:user-info authentication.k8s.io/users/ /alice";
+    for (escaped, key) in [
+        ("acme.io%2ffoo", "acme.io/foo"),
+        ("acme.io%2fa%2f_b~c%3d", "acme.io/a/_b~c="),
+    ] {
+        let extra = format!("impersonate:user-info authentication.k8s.io/userextras/{key} /v");
+        let header = format!("impersonate-extra-{escaped}");
+        let lines = [("impersonate-user", "alice"), (header.as_str(), "v")];
+        let (user, _) = allowed(&[on, user, &extra], &lines).await;
+        assert_eq!(user.extra[key], ["v"]);
+    }
+    let subdomain = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
+                     and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+                     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+    let no_path = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+    for (escaped, told) in [
+        ("foo", format!("extra.key: Invalid value: \"foo\": {no_path}")),
+        (
+            "acme.io%2f",
+            format!("extra.key: Invalid value: \"acme.io/\": {no_path}"),
+        ),
+        ("a_b%2fc", format!("extra.key: Invalid value: \"a_b\": {subdomain}")),
+        (
+            "acme.io%2f%20",
+            "extra.key: Invalid value: \" \": Invalid path (regex used for validation is \
+             '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"
+                .to_owned(),
+        ),
+        (
+            "a_b%2f%20",
+            format!(
+                "[extra.key: Invalid value: \"a_b\": {subdomain}, extra.key: Invalid value: \" \": Invalid path (regex used for \
+                 validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')]"
+            ),
+        ),
+    ] {
+        let header = format!("impersonate-extra-{escaped}");
+        let lines = [("impersonate-user", "alice"), (header.as_str(), "v")];
+        let (_, message) = refused(&[on, user], &lines).await;
+        let expected = format!("impersonating an invalid key in extra is not allowed: {told}");
+        assert!(message.ends_with(&expected), "{message}\n{expected}");
+    }
 }

@@ -2,6 +2,7 @@
 
 const LABEL_FORMAT: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN_FORMAT: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
+const HTTP_PATH_FORMAT: &str = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+";
 const KEY_FORMAT: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
 /// What is wrong with a DNS-1123 label of at most 63 bytes, in Kubernetes' words.
@@ -64,6 +65,24 @@ pub fn qualified_name(value: &str) -> Vec<String> {
     }
     if !is_key(name) {
         errors.push(format!("name part {rule}"));
+    }
+    errors
+}
+
+/// What is wrong with a path behind a DNS subdomain (`example.com/any/path`), and with which part of it; both empty ones and those
+/// without a slash are no such path (k8s.io/apimachinery pkg/util/validation IsDomainPrefixedPath).
+pub fn domain_prefixed_path(value: &str) -> Vec<(&str, String)> {
+    let parts = value
+        .split_once('/')
+        .filter(|(host, path)| !host.is_empty() && !path.is_empty());
+    let Some((host, path)) = parts else {
+        let text = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        return vec![(value, text.to_owned())];
+    };
+    let mut errors: Vec<_> = dns1123_subdomain(host).into_iter().map(|text| (host, text)).collect();
+    let may = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(c);
+    if !path.chars().all(may) {
+        errors.push((path, regex_error("Invalid path", HTTP_PATH_FORMAT, &[])));
     }
     errors
 }
@@ -135,6 +154,9 @@ fn longer_than(limit: usize, value: &str) -> Vec<String> {
 }
 
 fn regex_error(text: &str, format: &str, examples: &[&str]) -> String {
+    if examples.is_empty() {
+        return format!("{text} (regex used for validation is '{format}')");
+    }
     let quoted: Vec<String> = examples.iter().map(|one| format!("'{one}', ")).collect();
     format!(
         "{text} (e.g. {}regex used for validation is '{format}')",

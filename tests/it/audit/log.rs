@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bulward::audit::{BatchOptions, Mode};
 use serde_json::{Value, json};
 
 use super::{events, of_request, recording};
+use crate::harness::frames::{END_HEADERS, Frames, HEADERS, field};
 use crate::harness::in_process::{Caller, memory};
 use crate::harness::tenancy::{World, a_project, an_organization, group, organization, organizations, projects, user};
 use crate::harness::{Bulward, guardian};
@@ -150,7 +152,19 @@ async fn secrets_do_not_get_into_the_record() {
     let alice = world.user("alice");
     let secret = "sesame-open-up-now";
     let bearer = format!("Bearer {secret}");
-    let sent = |id: &'static str| vec![("audit-id", id), ("authorization", bearer.as_str()), ("cookie", secret)];
+    // As a browser sends a token, and as a front proxy would say who asks, if it were one.
+    let socket = "base64url.bearer.authorization.k8s.io.c2VzYW1lLW9wZW4tdXAtbm93, v4.channel.k8s.io";
+    let sent = |id: &'static str| {
+        vec![
+            ("audit-id", id),
+            ("authorization", bearer.as_str()),
+            ("cookie", secret),
+            ("sec-websocket-protocol", socket),
+            ("x-remote-user", secret),
+            ("x-remote-group", secret),
+            ("x-remote-extra-token", secret),
+        ]
+    };
     let anonymous = world.server.anonymous();
     let refused = anonymous
         .send(http::Method::GET, &organizations(), &sent("refused"), "")
@@ -175,6 +189,74 @@ async fn secrets_do_not_get_into_the_record() {
     of_request(&log, "created", "ResponseComplete").await;
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains("acme") && !text.contains(secret), "{text}");
+    assert!(!text.contains("c2VzYW1l"), "{text}");
+}
+
+/// Where every request must be recorded, one that cannot be is refused before anything happens.
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_happen_if_it_must_be() {
+    let folder = guardian::temporary("audit");
+    let policy = "{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: Metadata, users: [alice]}]}";
+    let mut settings = recording(folder.path(), policy);
+    let log = settings.audit.log.as_mut().expect("a log");
+    // A disk without any room.
+    log.path = "/dev/full".into();
+    log.mode = Mode::BlockingStrict;
+    let world = World::with(memory().await, settings).await;
+    world.organization("acme", &[user("alice")]).await;
+    let alice = world.user("alice");
+    let refused = alice.get(&organizations()).await;
+    assert_eq!(refused.code, 500, "{}", refused.text());
+    let expected = format!(
+        "Internal Server Error: {:?}: failed to store audit event\n",
+        organizations()
+    );
+    assert_eq!(refused.text(), expected);
+    let body = an_organization("other", &[user("alice")]);
+    assert_eq!(alice.post(&organizations(), &body).await.code, 500);
+    assert_eq!(world.admin.get(&organization("other")).await.code, 404);
+    let metrics = world.admin.get("/metrics").await.text();
+    assert!(
+        metrics.contains("apiserver_audit_requests_rejected_total 2"),
+        "{metrics}"
+    );
+}
+
+/// Also what is cut because it did not end in time has its last event.
+#[tokio::test]
+async fn a_request_that_is_cut_at_the_end_is_recorded() {
+    let folder = guardian::temporary("audit");
+    let log = folder.path().join("audit.log");
+    let mut settings = recording(folder.path(), EVERYTHING);
+    settings.connections.drain_timeout = Duration::from_millis(100);
+    // Nothing more is taken once the server has ended.
+    settings.audit.log.as_mut().expect("a log").mode = Mode::Batch(BatchOptions {
+        buffer: 1000,
+        max_size: 1,
+        max_wait: Duration::ZERO,
+        throttle: None,
+        concurrent: false,
+        max_bytes: None,
+    });
+    let world = World::with(memory().await, settings).await;
+    let mut frames = Frames::open(&world.server.door_of("alice", &[]), &[]).await.unwrap();
+    let head = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", &organizations()),
+        (":authority", "localhost"),
+        ("content-type", "application/json"),
+        ("audit-id", "cut"),
+    ];
+    let head: Vec<u8> = head.iter().flat_map(|(name, value)| field(name, value)).collect();
+    let stream = frames.begin();
+    // Its body never comes.
+    frames.send(HEADERS, END_HEADERS, stream, &head).await.unwrap();
+    of_request(&log, "cut", "RequestReceived").await;
+    world.server.drain();
+    let own = of_request(&log, "cut", "ResponseComplete").await;
+    assert_eq!(own.len(), 2);
+    assert_eq!(own[1]["responseStatus"]["code"], 499, "{}", own[1]);
 }
 
 #[tokio::test]

@@ -154,6 +154,17 @@ async fn events_are_those_of_kube_apiserver() {
         );
         compared += compare(&ours, &theirs, id, path, &mut wrong).await;
     }
+    // What is refused before anybody asks who it is from.
+    for (id, path) in [
+        ("unknown-3", "/apis/audit.example.com/v1/metas?timeout=soon"),
+        ("unknown-4", "/apis/audit.example.com/v1/fulls/one?timeout=1"),
+    ] {
+        let headers = [("audit-id", id)];
+        let theirs_said = twin.theirs.caller.send(Method::GET, path, &headers, "").await.code;
+        let ours_said = twin.ours.caller.send(Method::GET, path, &headers, "").await.code;
+        assert_eq!((ours_said, theirs_said), (400, 400));
+        compared += compare(&ours, &theirs, id, path, &mut wrong).await;
+    }
     for (id, path) in [("path-1", "/audit-probe/x?a=b"), ("path-2", "/audit-probe")] {
         let headers = [("audit-id", id)];
         twin.theirs.caller.send(Method::GET, path, &headers, "").await;
@@ -162,7 +173,7 @@ async fn events_are_those_of_kube_apiserver() {
     }
     println!(
         "audit: {compared} events of {} requests compared, {} differ",
-        asked + 4,
+        asked + 6,
         wrong.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -177,7 +188,7 @@ async fn compare(
     request: &str,
     wrong: &mut Vec<String>,
 ) -> usize {
-    // The last one says that all are there. A failed authentication has one alone.
+    // The last one says that all are there. What fails before its sender is known has one alone.
     let last = if id.starts_with("unknown") {
         "ResponseStarted"
     } else {

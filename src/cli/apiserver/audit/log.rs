@@ -87,27 +87,27 @@ pub(super) struct LogArgs {
     )]
     batch_max_size: usize,
     /// With batch: how long to wait for as many
-    #[arg(id = "audit-log-batch-max-wait", long = "audit-log-batch-max-wait", value_name = "DURATION", value_parser = parse_duration, default_value = "30s", env = "BULWARD_AUDIT_LOG_BATCH_MAX_WAIT")]
+    #[arg(id = "audit-log-batch-max-wait", long = "audit-log-batch-max-wait", value_name = "DURATION", value_parser = parse_duration, default_value = "0s", env = "BULWARD_AUDIT_LOG_BATCH_MAX_WAIT")]
     batch_max_wait: Duration,
     /// With batch: whether deliveries are limited in number
     #[arg(id = "audit-log-batch-throttle-enable", long = "audit-log-batch-throttle-enable", value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_missing_value = "true", default_value_t = false, env = "BULWARD_AUDIT_LOG_BATCH_THROTTLE_ENABLE")]
     batch_throttle_enable: bool,
-    /// With batch: deliveries a second
+    /// With batch: deliveries a second; has to be given where they are limited
     #[arg(
         id = "audit-log-batch-throttle-qps",
         long = "audit-log-batch-throttle-qps",
         value_name = "RATE",
-        default_value_t = 10.0,
+        default_value_t = 0.0,
         env = "BULWARD_AUDIT_LOG_BATCH_THROTTLE_QPS"
     )]
     batch_throttle_qps: f64,
-    /// With batch: deliveries at once, after a rest
+    /// With batch: deliveries at once, after a rest; has to be given where they are limited
     #[arg(
         id = "audit-log-batch-throttle-burst",
         long = "audit-log-batch-throttle-burst",
         value_name = "COUNT",
-        default_value_t = 15,
+        default_value_t = 0,
         env = "BULWARD_AUDIT_LOG_BATCH_THROTTLE_BURST"
     )]
     batch_throttle_burst: u32,
