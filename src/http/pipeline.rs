@@ -21,7 +21,7 @@ use super::draining;
 use super::impersonation::Impersonation;
 use super::labels::Labels;
 use super::limits::Limits;
-use super::listener::{ConnectionEvent, Handler, Peer};
+use super::listener::{ConnectionEvent, Dismissed, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
 use super::traces;
@@ -38,7 +38,7 @@ use crate::wire::negotiate;
 use crate::wire::notes::{Detail, Notes};
 use crate::wire::options::Query;
 use crate::wire::status::Status;
-use crate::wire::user::UserInfo;
+use crate::wire::user::{ANONYMOUS, UserInfo};
 
 /// Names a request in the logs of every component that it passes.
 static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
@@ -204,6 +204,7 @@ impl Pipeline {
         let access =
             tracing::enabled!(target: ACCESS_TARGET, Level::INFO).then(|| (parts.method.clone(), parts.uri.clone()));
         let mut user = None;
+        let mut stranger = false;
         let mut countable = false;
         let mut headers = parts.headers;
         let notes = Arc::new(Notes::default());
@@ -224,8 +225,13 @@ impl Pipeline {
             let limit = timeout(&info, &query, self.limits.request_timeout())?;
             let deadline = limit.map(|limit| started + limit);
             let caller = match self.authenticate(&mut headers, peer).await {
-                Ok(caller) => Arc::new(caller),
+                Ok(caller) => {
+                    // Not whom a front proxy introduces: others come over its connection as well.
+                    stranger = caller.name == ANONYMOUS && peer.certificates.is_empty();
+                    Arc::new(caller)
+                }
                 Err(status) => {
+                    stranger = true;
                     let refusal = respond::status(&status, errors);
                     return Ok(seen.unauthenticated(&headers, refusal).await);
                 }
@@ -300,7 +306,7 @@ impl Pipeline {
                         timed_out()
                     }),
                 };
-                Ok(admitted.answered(answer, peer))
+                Ok(self.limits.answered(admitted, answer, peer))
             };
             let answer = answer.map(|answer| answer.unwrap_or_else(|status: Status| respond::status(&status, errors)));
             let answer = pin!(audit::around(record.clone(), &about, peer, answer));
@@ -311,6 +317,10 @@ impl Pipeline {
             .unwrap_or_else(|status: Status| respond::status(&status, errors));
         respond::add_warnings(response.headers_mut(), &notes.warnings());
         self.limits.sample_goaway(parts.version, &mut response);
+        if stranger {
+            // k8s.io/apiserver pkg/endpoints/filters/authentication.go, UnauthenticatedHTTP2DOSMitigation.
+            response.extensions_mut().insert(Dismissed);
+        }
         if !waits {
             upload.discard().await;
         }
@@ -328,6 +338,7 @@ impl Pipeline {
         let mut credentials = Credentials {
             headers,
             certificates: &peer.certificates,
+            address: peer.remote_addr.ip(),
         };
         let result = self.authenticator.authenticate(&mut credentials).await;
         let elapsed = started.elapsed();
@@ -423,7 +434,7 @@ fn nosniff(headers: &mut HeaderMap) {
 /// The body has no kind and the type is text: so the Go server has it, and clients know it.
 fn timed_out() -> Response<Body> {
     let text = r#"{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","reason":"Timeout","details":{},"code":504}"#;
-    respond::bytes(StatusCode::GATEWAY_TIMEOUT, respond::TEXT, text)
+    respond::bytes(StatusCode::GATEWAY_TIMEOUT, respond::TEXT, format!("{text}\n"))
 }
 
 fn panicked() -> Response<Body> {
