@@ -1,6 +1,7 @@
 //! Who is asking: front proxy, client certificate, bearer token, or nobody.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use http::HeaderMap;
@@ -25,12 +26,15 @@ pub struct Credentials<'a> {
     /// The chain that the client presented in the TLS handshake, leaf first; possession of the key is proven, trust
     /// is not yet.
     pub certificates: &'a [CertificateDer<'static>],
+    /// Where the connection comes from.
+    pub address: IpAddr,
 }
 
 /// Tells who is asking.
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// The caller, `system:anonymous` when there are no credentials, 401 when there are but none is valid.
+    /// The caller, `system:anonymous` when there are no credentials, 401 when there are but none is valid, 429 when too many
+    /// wait to have theirs looked up.
     async fn authenticate(&self, credentials: &mut Credentials<'_>) -> Result<UserInfo, Status>;
 }
 
@@ -52,6 +56,9 @@ pub enum Rejection {
     /// The cluster could not be asked about the token.
     #[error("token review: {0}")]
     Review(String),
+    /// Too many tokens wait to be looked up.
+    #[error("token review: too many wait for theirs")]
+    Busy,
 }
 
 // === impl Credentials ===

@@ -27,5 +27,6 @@ pub mod cluster;
 pub mod controllers;
 
 pub mod certs;
+pub mod flowcontrol;
 pub mod telemetry;
 pub mod wire;

@@ -1,7 +1,8 @@
 //! What a caller that floods the server costs another: the other's latency without the flood and with it.
 //!
 //! `cargo bench --bench fairness`, shorter with `-- --seconds 2 --rounds 3`. The server, the flood and the other caller run on
-//! threads of their own; all share the machine, so that the ratios include what the flood's own client costs.
+//! threads of their own; all share the machine, so that the ratios include what the flood's own client costs: the last column says how
+//! much of it each took.
 
 #[expect(
     dead_code,
@@ -53,6 +54,8 @@ struct Latencies {
     p99: Duration,
     /// The flood's requests a second, and how many of them were refused.
     flood: (f64, u64),
+    /// How many processors the server, the flood's client and the other's client kept busy.
+    busy: [f64; 3],
 }
 
 fn main() {
@@ -80,14 +83,17 @@ fn main() {
             seen[at].push(measure(&world, *flood, settings.seconds));
         }
     }
-    println!("| the flood | its requests a second, refused | the other's median | its p99 | p99 against no flood |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| the flood | its requests a second, refused | the other's median | its p99 | p99 against no flood | processors: server, \
+         flood's client, other's client |"
+    );
+    println!("|---|---|---|---|---|---|");
     let of = |rounds: &[Latencies], what: fn(&Latencies) -> f64| middle(rounds.iter().map(what).collect());
     let alone = of(&seen[0], |it| it.p99.as_secs_f64());
     for ((name, _), rounds) in floods.iter().zip(&seen) {
         let p99 = of(rounds, |it| it.p99.as_secs_f64());
         println!(
-            "| {name} | {:.0}, {:.0} | {:.2} ms | {:.2} ms | {:.2} |",
+            "| {name} | {:.0}, {:.0} | {:.2} ms | {:.2} ms | {:.2} | {:.2}, {:.2}, {:.2} |",
             of(rounds, |it| it.flood.0),
             of(rounds, |it| {
                 #[expect(clippy::cast_precision_loss, reason = "a count to print")]
@@ -96,7 +102,10 @@ fn main() {
             }),
             of(rounds, |it| it.median.as_secs_f64()) * 1e3,
             p99 * 1e3,
-            p99 / alone
+            p99 / alone,
+            of(rounds, |it| it.busy[0]),
+            of(rounds, |it| it.busy[1]),
+            of(rounds, |it| it.busy[2]),
         );
     }
     server.block_on(async { drop(world) });
@@ -115,13 +124,14 @@ fn measure(world: &World, flood: Flood, seconds: f64) -> Latencies {
         let (stop, counts) = (stop.clone(), counts.clone());
         thread::spawn(move || on_one_thread(flooding(mallory, flood, &stop, &counts)))
     };
-    let began = Instant::now();
-    let mut taken = thread::spawn(move || on_one_thread(asking(alice, seconds)))
-        .join()
-        .expect("asks");
+    let (began, before) = (Instant::now(), busy("self"));
+    let asking = thread::spawn(move || on_one_thread(asking(alice, seconds)));
+    let (mut taken, asker) = asking.join().expect("asks");
     let elapsed = began.elapsed().as_secs_f64();
     stop.store(true, Relaxed);
-    flooding.join().expect("floods");
+    let ((), flooder) = flooding.join().expect("floods");
+    // The flood ends a moment after the other: both are part of what is there.
+    let (all, whole) = (busy("self") - before, began.elapsed().as_secs_f64());
     taken.sort();
     #[expect(clippy::cast_precision_loss, reason = "a count to print")]
     let flooded = counts.0.load(Relaxed) as f64 / elapsed;
@@ -129,12 +139,28 @@ fn measure(world: &World, flood: Flood, seconds: f64) -> Latencies {
         median: taken[taken.len() / 2],
         p99: taken[taken.len() * 99 / 100],
         flood: (flooded, counts.1.load(Relaxed)),
+        busy: [all - flooder - asker, flooder, asker].map(|seconds| seconds.max(0.0) / whole),
     }
 }
 
-fn on_one_thread<F: Future>(work: F) -> F::Output {
+/// What comes of it, and the seconds of a processor that it took.
+fn on_one_thread<F: Future>(work: F) -> (F::Output, f64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(work)
+    let outcome = runtime.expect("a runtime").block_on(work);
+    (outcome, busy("thread-self"))
+}
+
+/// The seconds of a processor that a process, or a thread, has taken so far.
+fn busy(whose: &str) -> f64 {
+    // Of a second; so it is on every Linux.
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string(format!("/proc/{whose}/stat")).expect("Linux tells");
+    let (_, fields) = text.rsplit_once(')').expect("the name stands in parentheses");
+    let numbers = fields.split_whitespace().skip(11).take(2);
+    numbers
+        .map(|ticks| ticks.parse::<f64>().expect("a number"))
+        .sum::<f64>()
+        / TICKS
 }
 
 /// How long each of one caller's requests took.

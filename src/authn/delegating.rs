@@ -21,6 +21,9 @@ use crate::wire::{
     user::{ANONYMOUS, GROUP_AUTHENTICATED, GROUP_UNAUTHENTICATED, UserInfo},
 };
 
+/// When a token is to be brought again that could not be looked up, in seconds.
+const RETRY_AFTER: u32 = 1;
+
 /// Tells callers by certificates that we verify and by tokens that the cluster reviews.
 pub struct DelegatingAuthenticator {
     trust: Arc<TrustBundle>,
@@ -61,7 +64,7 @@ impl DelegatingAuthenticator {
             return Ok(user);
         }
         if let Some(tokens) = &self.tokens
-            && let Some(user) = attempt(tokens.authenticate(headers).await)
+            && let Some(user) = attempt(tokens.authenticate(headers, credentials.address).await)
         {
             return Ok(user);
         }
@@ -85,7 +88,11 @@ impl Authenticator for DelegatingAuthenticator {
             Ok(user) => Ok(authenticated(user)),
             Err(rejections) => {
                 let reasons: Vec<String> = rejections.iter().map(ToString::to_string).collect();
-                let mut status = Status::unauthorized();
+                let busy = rejections.iter().any(|rejection| matches!(rejection, Rejection::Busy));
+                let mut status = match busy {
+                    true => Status::too_many_requests(RETRY_AFTER),
+                    false => Status::unauthorized(),
+                };
                 let why = if reasons.is_empty() {
                     "nothing here can judge the credentials".to_owned()
                 } else {

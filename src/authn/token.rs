@@ -3,18 +3,19 @@
 //! k8s.io/apiserver pkg/authentication/request/bearertoken, pkg/authentication/token/cache and
 //! plugin/pkg/authenticator/token/webhook.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use http::{HeaderMap, header};
 use k8s_openapi::api::authentication::v1::TokenReviewStatus;
-use moka::{Expiry, future::Cache, policy::EvictionPolicy};
+use moka::{future::Cache, policy::EvictionPolicy};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::Rejection;
 use crate::{
     cluster::webhook::{self, Backoff, CallError},
+    flowcontrol::{Pool, Refused},
     wire::user::UserInfo,
 };
 
@@ -29,8 +30,12 @@ pub use review::ClusterTokenReviewer;
 pub const SPACED_WARNING: &str = "the provided Authorization header contains extra space before the bearer token, and is \
                                   ignored";
 
-/// How many answers are kept; the least recently used one goes first.
+/// How many answers of each sort are kept; the least recently used one goes first.
 const CAPACITY: u64 = 32_768;
+/// How many tokens are looked up at once, those of one address half of it.
+pub const REVIEWS: usize = 64;
+/// How long a token may wait to be looked up. A cluster that answers at all has answered many by then.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A secret; shows itself to nobody but the reviewer.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,7 +75,10 @@ pub struct TokenOptions {
 pub struct TokenAuthenticator {
     reviewer: Arc<dyn TokenReviewer>,
     options: TokenOptions,
-    cache: Cache<Key, Verdict>,
+    known: Cache<Key, Arc<UserInfo>>,
+    /// Apart, so that whoever brings tokens that he made up drives out nobody's that is good.
+    unknown: Cache<Key, Rejection>,
+    reviews: Option<Arc<Pool>>,
     secret: [u8; 32],
     observer: Option<Observer>,
 }
@@ -82,9 +90,15 @@ type Observer = Box<dyn Fn(bool, Duration) + Send + Sync>;
 /// callers cannot choose colliding ones.
 type Key = [u8; 32];
 
-type Verdict = Result<Arc<UserInfo>, Rejection>;
-
-struct Ttl(Duration);
+/// What there is instead of a caller.
+#[derive(Debug)]
+enum Failure {
+    /// The cluster does not know the token.
+    Unknown(Rejection),
+    /// It could not be asked.
+    Call(CallError),
+    Busy,
+}
 
 // === impl BearerToken ===
 
@@ -143,18 +157,23 @@ impl Default for TokenOptions {
 impl TokenAuthenticator {
     /// Asks `reviewer`.
     pub fn new(reviewer: Arc<dyn TokenReviewer>, options: TokenOptions) -> Self {
-        let cache = Cache::builder()
-            .max_capacity(CAPACITY)
-            .eviction_policy(EvictionPolicy::lru())
-            .expire_after(Ttl(options.ttl))
-            .build();
+        let ttl = options.ttl;
         Self {
             reviewer,
             options,
-            cache,
+            known: answers(ttl),
+            unknown: answers(ttl),
+            reviews: None,
             secret: rand::random(),
             observer: None,
         }
+    }
+
+    /// Has each question take a seat of `pool`, where the addresses that tokens come from take turns. Known tokens need none.
+    #[must_use]
+    pub fn bounded(mut self, pool: Arc<Pool>) -> Self {
+        self.reviews = Some(pool);
+        self
     }
 
     /// Tells `observer` of each token that is looked up whether it was known, and how long that took.
@@ -164,39 +183,56 @@ impl TokenAuthenticator {
         self
     }
 
-    /// The caller that the headers' bearer token belongs to; none when there is no token.
-    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<UserInfo>, Rejection> {
+    /// The caller that the headers' bearer token belongs to, brought by a connection from `address`; none when there is no
+    /// token.
+    ///
+    /// # Errors
+    /// Nobody knows the token, or nobody could be asked.
+    pub async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> Result<Option<UserInfo>, Rejection> {
         let token = match Bearer::parse(headers) {
             Bearer::Absent | Bearer::Spaced => return Ok(None),
             Bearer::Malformed => return Err(Rejection::Token("not UTF-8".to_owned())),
             Bearer::Token(token) => token,
         };
         let began = Instant::now();
-        let (known, verdict) = if self.options.ttl.is_zero() {
-            (false, self.ask(&token).await.map_err(Arc::new))
-        } else {
-            // Waiters share one question; when the one who asks goes away, the next asks.
-            let entry = self
-                .cache
-                .entry(self.key(&token))
-                .or_try_insert_with(self.ask(&token))
-                .await;
-            let known = entry.as_ref().is_ok_and(|entry| !entry.is_fresh());
-            (known, entry.map(moka::Entry::into_value))
-        };
+        let (known, answer) = self.look_up(&token, address).await;
         if let Some(observer) = &self.observer {
             observer(known, began.elapsed());
         }
-        match verdict {
-            Ok(verdict) => verdict.map(|user| Some(UserInfo::clone(&user))),
-            Err(error) => Err(Rejection::Review(error.to_string())),
+        answer.map(|user| Some(UserInfo::clone(&user)))
+    }
+
+    /// The answer, and whether it was there already.
+    async fn look_up(&self, token: &BearerToken, address: IpAddr) -> (bool, Result<Arc<UserInfo>, Rejection>) {
+        if self.options.ttl.is_zero() {
+            let answer = self.ask(token, address).await;
+            return (false, answer.map_err(|failure| failure.rejection()));
+        }
+        let key = self.key(token);
+        if let Some(rejection) = self.unknown.get(&key).await {
+            return (true, Err(rejection));
+        }
+        let ask = async {
+            let answer = self.ask(token, address).await;
+            if let Err(Failure::Unknown(rejection)) = &answer {
+                self.unknown.insert(key, rejection.clone()).await;
+            }
+            answer
+        };
+        // Waiters share one question; when the one who asks goes away, the next asks.
+        match self.known.entry(key).or_try_insert_with(ask).await {
+            Ok(entry) => (!entry.is_fresh(), Ok(entry.into_value())),
+            Err(failure) => (false, Err(failure.rejection())),
         }
     }
 
-    /// An error, unlike a refusal, is not kept.
-    async fn ask(&self, token: &BearerToken) -> Result<Verdict, CallError> {
+    async fn ask(&self, token: &BearerToken, address: IpAddr) -> Result<Arc<UserInfo>, Failure> {
+        let _seat = match &self.reviews {
+            Some(pool) => Some(pool.enter(&network(address), PATIENCE).await?),
+            None => None,
+        };
         let status = webhook::retry(&self.options.backoff, || self.reviewer.review(token)).await?;
-        Ok(verdict(status))
+        verdict(status).map_err(Failure::Unknown)
     }
 
     fn key(&self, token: &BearerToken) -> Key {
@@ -213,7 +249,23 @@ impl fmt::Debug for TokenAuthenticator {
     }
 }
 
-fn verdict(status: TokenReviewStatus) -> Verdict {
+fn answers<V: Clone + Send + Sync + 'static>(ttl: Duration) -> Cache<Key, V> {
+    Cache::builder()
+        .max_capacity(CAPACITY)
+        .eviction_policy(EvictionPolicy::lru())
+        .time_to_live(ttl)
+        .build()
+}
+
+/// Who is taken for one: an address, of IPv6 the 64 bits that somebody has to themselves.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
+
+fn verdict(status: TokenReviewStatus) -> Result<Arc<UserInfo>, Rejection> {
     if let Some(error) = status.error.filter(|error| !error.is_empty()) {
         return Err(Rejection::Token(error));
     }
@@ -232,11 +284,26 @@ fn verdict(status: TokenReviewStatus) -> Verdict {
     }
 }
 
-// === impl Ttl ===
+// === impl Failure ===
 
-#[expect(clippy::disallowed_types, reason = "moka's trait names std's Instant")]
-impl Expiry<Key, Verdict> for Ttl {
-    fn expire_after_create(&self, _: &Key, _: &Verdict, _: std::time::Instant) -> Option<Duration> {
-        Some(self.0)
+impl Failure {
+    fn rejection(&self) -> Rejection {
+        match self {
+            Self::Unknown(rejection) => rejection.clone(),
+            Self::Call(error) => Rejection::Review(error.to_string()),
+            Self::Busy => Rejection::Busy,
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(_: Refused) -> Self {
+        Self::Busy
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::body::{self, Body};
-use super::limits::Admitted;
+use super::limits::{Admitted, Limits};
 use super::listener::Peer;
 use super::request_info::RequestInfo;
 use super::respond;
@@ -99,11 +99,12 @@ pub(super) async fn around(
     record: Option<Arc<Recording>>,
     info: &RequestInfo,
     peer: &Peer,
+    limits: &Limits,
     answer: impl Future<Output = (Response<Body>, Admitted)>,
 ) -> Response<Body> {
     let Some(record) = record else {
         let (response, admitted) = answer.await;
-        return admitted.answered(response, peer);
+        return limits.answered(admitted, response, peer);
     };
     let (response, admitted) = match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(answer) => answer,
@@ -114,7 +115,7 @@ pub(super) async fn around(
     };
     if info.is_long_running() && matches!(response.status(), StatusCode::OK | StatusCode::SWITCHING_PROTOCOLS) {
         record.answered(response.status().as_u16(), None);
-        let response = admitted.answered(response, peer);
+        let response = limits.answered(admitted, response, peer);
         record.started().await;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             peer.afterwards.keep(record);
@@ -138,7 +139,12 @@ pub(super) async fn around(
             response
         }
     };
-    let response = admitted.answered(response, peer);
+    let status = response.status();
+    let response = limits.answered(admitted, response, peer);
+    // There may be no room for another answer that nobody reads.
+    if response.status() != status {
+        record.answered(response.status().as_u16(), None);
+    }
     if info.is_long_running() {
         record.started().await;
     }

@@ -1,10 +1,9 @@
 //! How much a caller may have of the server at once: seats for requests, fair between callers, and watches.
 //!
-//! What k8s.io/apiserver pkg/util/flowcontrol and pkg/server/filters/maxinflight.go do, in one small form: a caller is a flow,
-//! a flow queues behind itself, and seats that become free go round the flows.
+//! k8s.io/apiserver pkg/server/filters/maxinflight.go with the fairness of [`crate::flowcontrol`]: a caller is a flow.
 
+mod outbox;
 mod outgoing;
-mod pool;
 #[cfg(test)]
 mod tests;
 mod watches;
@@ -15,19 +14,23 @@ use std::time::Duration;
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use tokio::time::Instant;
 
-use self::pool::{Pool, Refused, Seat};
+use self::outbox::{Name, Outbox};
 use self::watches::{Watch, Watches};
 use super::body::Body;
 use super::listener::Peer;
 use super::request_info::RequestInfo;
 use super::respond;
+use crate::flowcontrol::{Pool, Refused, Seat};
 use crate::telemetry::metrics::Metrics;
 use crate::wire::user::UserInfo;
 
 /// Go's words (k8s.io/apiserver pkg/server/filters/maxinflight.go).
 const TOO_MANY: &str = "Too many requests, please try again later.\n";
+/// Ours: the caller has to read, waiting alone does not help.
+const UNREAD: &str = "Too many answers wait to be read, please read some first.\n";
 /// Nobody waits longer for a seat.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// Who is never held up.
@@ -42,6 +45,8 @@ pub struct Allowance {
     pub mutating: usize,
     /// Watches of one caller; no bound when 0.
     pub watches_per_user: usize,
+    /// Bytes of answers that wait for their callers to read them, those of one caller half; no bound when 0.
+    pub unsent_bytes: usize,
     /// How long a request that is no watch may take, waiting and sending included.
     pub request_timeout: Duration,
     /// How long a watch lasts at least when its client does not say.
@@ -56,12 +61,16 @@ pub struct Limits {
     reading: Option<Arc<Pool>>,
     mutating: Option<Arc<Pool>>,
     watches: Watches,
+    outbox: Arc<Outbox>,
     metrics: Arc<Metrics>,
 }
 
 /// Leave to answer a request. Dropped with it, wherever it ends. The default takes nothing.
 #[derive(Default)]
 pub(super) struct Admitted {
+    /// Who answers for what is not read; nobody for those who are never held up.
+    caller: Option<Name>,
+    reads: bool,
     seat: Option<Seat>,
     watch: Option<Watch>,
     deadline: Option<Instant>,
@@ -75,6 +84,7 @@ impl Default for Allowance {
             reading: 400,
             mutating: 200,
             watches_per_user: 1_000,
+            unsent_bytes: 256 << 20,
             request_timeout: Duration::from_secs(60),
             min_request_timeout: Duration::from_secs(1800),
             goaway_chance: 0.0,
@@ -92,6 +102,7 @@ impl Limits {
             reading: pool(allowance.reading, "readOnly"),
             mutating: pool(allowance.mutating, "mutating"),
             watches: Watches::new(allowance.watches_per_user),
+            outbox: Outbox::new(allowance.unsent_bytes),
             metrics,
             allowance,
         }
@@ -113,6 +124,7 @@ impl Limits {
         deadline: Option<Instant>,
     ) -> Result<Admitted, Response<Body>> {
         let mut admitted = Admitted {
+            reads: reads(&info.verb),
             deadline,
             ..Admitted::default()
         };
@@ -120,6 +132,11 @@ impl Limits {
             self.metrics.exempt();
             return Ok(admitted);
         }
+        let caller = self.outbox.name(&user.name);
+        if !self.outbox.has_room(caller) {
+            return Err(self.unread());
+        }
+        admitted.caller = Some(caller);
         if info.is_long_running() {
             admitted.watch = Some(self.watches.begin(&user.name).map_err(|limit| {
                 self.metrics.watch_refused();
@@ -160,8 +177,47 @@ impl Limits {
             &self.mutating
         };
         let Some(pool) = pool else { return Ok(None) };
-        let seat = pool.enter(&user.name, patience(deadline)).await;
+        let seat = pool.enter(user.name.as_str(), patience(deadline)).await;
         seat.map(Some).map_err(|Refused| too_many(TOO_MANY))
+    }
+
+    /// Keeps what the answer goes on using: a running watch its place, a large answer its seat until it is sent, and the
+    /// caller their share of what is not read. A read is refused for which there is no room; a write has happened.
+    pub(super) fn answered(&self, admitted: Admitted, response: Response<Body>, peer: &Peer) -> Response<Body> {
+        let Some(watch) = admitted.watch else {
+            let size = response.body().size_hint().exact().unwrap_or_default();
+            let size = usize::try_from(size).unwrap_or(usize::MAX);
+            let unsent = match admitted.caller {
+                Some(caller) if admitted.reads => match self.outbox.try_put(caller, size) {
+                    None => return self.unread(),
+                    unsent => unsent,
+                },
+                Some(caller) => Some(self.outbox.put(caller, size)),
+                None => None,
+            };
+            return outgoing::hold(response, admitted.seat, unsent, admitted.deadline);
+        };
+        // A watch that runs needs no seat any more.
+        drop(admitted.seat);
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {
+                peer.afterwards.keep(watch);
+                response
+            }
+            StatusCode::OK => response.map(|body| {
+                let kept = body.map_frame(move |frame| {
+                    let _ = &watch;
+                    frame
+                });
+                kept.boxed_unsync()
+            }),
+            _ => response,
+        }
+    }
+
+    fn unread(&self) -> Response<Body> {
+        self.metrics.unread_refused();
+        too_many(UNREAD)
     }
 
     /// Has the connection of an HTTP/2 request closed now and then, once its requests are done
@@ -182,33 +238,6 @@ impl std::fmt::Debug for Limits {
         f.debug_struct("Limits")
             .field("allowance", &self.allowance)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl Admitted ===
-
-impl Admitted {
-    /// Keeps what the answer goes on using: a running watch its place, and a large answer its seat until it is sent.
-    pub(super) fn answered(self, response: Response<Body>, peer: &Peer) -> Response<Body> {
-        let Some(watch) = self.watch else {
-            return outgoing::hold(response, self.seat, self.deadline);
-        };
-        // A watch that runs needs no seat any more.
-        drop(self.seat);
-        match response.status() {
-            StatusCode::SWITCHING_PROTOCOLS => {
-                peer.afterwards.keep(watch);
-                response
-            }
-            StatusCode::OK => response.map(|body| {
-                let kept = body.map_frame(move |frame| {
-                    let _ = &watch;
-                    frame
-                });
-                kept.boxed_unsync()
-            }),
-            _ => response,
-        }
     }
 }
 

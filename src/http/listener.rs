@@ -55,6 +55,11 @@ pub trait Handler: Send + Sync + 'static {
     }
 }
 
+/// In an answer's extensions: whoever got it is a stranger, whose HTTP/2 connection takes no further request, and is cut with
+/// what still runs on it after [`Limits::write_timeout`].
+#[derive(Clone, Copy, Debug)]
+pub struct Dismissed;
+
 /// What happens to a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionEvent {

@@ -24,7 +24,7 @@ use super::draining;
 use super::impersonation::{Impersonated, Impersonation};
 use super::labels::Labels;
 use super::limits::{Admitted, Limits};
-use super::listener::{ConnectionEvent, Handler, Peer};
+use super::listener::{ConnectionEvent, Dismissed, Handler, Peer};
 use super::request_info::RequestInfo;
 use super::respond::{self, Manner};
 use super::traces;
@@ -41,7 +41,7 @@ use crate::wire::negotiate;
 use crate::wire::notes::{Detail, Notes};
 use crate::wire::options::Query;
 use crate::wire::status::Status;
-use crate::wire::user::UserInfo;
+use crate::wire::user::{ANONYMOUS, UserInfo};
 
 /// Names a request in the logs of every component that it passes.
 static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
@@ -207,6 +207,7 @@ impl Pipeline {
         let access =
             tracing::enabled!(target: ACCESS_TARGET, Level::INFO).then(|| (parts.method.clone(), parts.uri.clone()));
         let mut user = None;
+        let mut stranger = false;
         let mut countable = false;
         let mut headers = parts.headers;
         let notes = Arc::new(Notes::default());
@@ -234,8 +235,15 @@ impl Pipeline {
                 timed_out()
             };
             let caller = match within(deadline, self.authenticate(&mut headers, peer)).await {
-                Some(Ok(caller)) => Arc::new(caller),
-                Some(Err(status)) => return seen.failed(&headers, respond::status(&status, errors)).await,
+                Some(Ok(caller)) => {
+                    // Not whom a front proxy introduces: others come over its connection as well.
+                    stranger = caller.name == ANONYMOUS && peer.certificates.is_empty();
+                    Arc::new(caller)
+                }
+                Some(Err(status)) => {
+                    stranger = true;
+                    return seen.failed(&headers, respond::status(&status, errors)).await;
+                }
                 None => return seen.failed(&headers, late()).await,
             };
             let record = match seen.received(&headers, &caller).await {
@@ -315,12 +323,16 @@ impl Pipeline {
                 let answered = within(deadline, answer).await;
                 answered.unwrap_or_else(|| (late(), Admitted::default()))
             };
-            let answer = pin!(audit::around(record.clone(), &about, peer, answer));
+            let answer = pin!(audit::around(record.clone(), &about, peer, &self.limits, answer));
             traces::around(span, &about, peer, answer).await
         };
         let mut response = result.await;
         respond::add_warnings(response.headers_mut(), &notes.warnings());
         self.limits.sample_goaway(parts.version, &mut response);
+        if stranger {
+            // k8s.io/apiserver pkg/endpoints/filters/authentication.go, UnauthenticatedHTTP2DOSMitigation.
+            response.extensions_mut().insert(Dismissed);
+        }
         if !waits {
             upload.discard().await;
         }
@@ -338,6 +350,7 @@ impl Pipeline {
         let mut credentials = Credentials {
             headers,
             certificates: &peer.certificates,
+            address: peer.remote_addr.ip(),
         };
         let result = self.authenticator.authenticate(&mut credentials).await;
         let elapsed = started.elapsed();
@@ -462,7 +475,7 @@ fn nosniff(headers: &mut HeaderMap) {
 /// The body has no kind and the type is text: so the Go server has it, and clients know it.
 fn timed_out() -> Response<Body> {
     let text = r#"{"metadata":{},"status":"Failure","message":"Timeout: request did not complete within the allotted timeout","reason":"Timeout","details":{},"code":504}"#;
-    respond::bytes(StatusCode::GATEWAY_TIMEOUT, respond::TEXT, text)
+    respond::bytes(StatusCode::GATEWAY_TIMEOUT, respond::TEXT, format!("{text}\n"))
 }
 
 fn panicked() -> Response<Body> {

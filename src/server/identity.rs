@@ -11,7 +11,7 @@ use super::measured::Measured;
 use super::roles::StoredRoles;
 use crate::authn::Authenticator;
 use crate::authn::delegating::DelegatingAuthenticator;
-use crate::authn::token::{ClusterTokenReviewer, TokenAuthenticator, TokenOptions};
+use crate::authn::token::{self, ClusterTokenReviewer, TokenAuthenticator, TokenOptions};
 use crate::authn::trust::{TrustBundle, TrustFlags};
 use crate::authz::{
     AccessOptions, AlwaysAllowPaths, Authorizer, ClusterAccessReviewer, Local, Masters, SubjectAccessReviewAuthorizer,
@@ -20,6 +20,7 @@ use crate::authz::{
 use crate::cluster;
 use crate::cluster::webhook::Backoff;
 use crate::config::{Apiserver, Authentication, Authorization, Cluster};
+use crate::flowcontrol::Pool;
 use crate::groups::tenancy;
 use crate::telemetry::metrics::Metrics;
 
@@ -83,8 +84,10 @@ async fn authenticator(
         reviewer: ClusterTokenReviewer::new(client),
         metrics: metrics.clone(),
     };
+    let seats = Pool::new(token::REVIEWS, metrics.token_review_flow());
     let metrics = metrics.clone();
     let tokens = TokenAuthenticator::new(Arc::new(reviewer), options)
+        .bounded(seats)
         .observed(move |known, elapsed| metrics.token_lookup(known, elapsed));
     Ok(Arc::new(DelegatingAuthenticator::new(trust, Some(tokens))))
 }

@@ -222,6 +222,15 @@ impl Status {
         Self::new(413, "RequestEntityTooLarge", message)
     }
 
+    /// 429 for what may succeed in some seconds, in the words of k8s.io/apiserver pkg/server/filters/maxinflight.go.
+    pub fn too_many_requests(retry_after: u32) -> Self {
+        let message = "Too many requests, please try again later.";
+        Self::new(429, "TooManyRequests", message).with_details(Details {
+            retry_after_seconds: retry_after,
+            ..Details::default()
+        })
+    }
+
     /// 410 for a revision or token whose history is gone.
     pub fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)

@@ -45,6 +45,7 @@ async fn ask(
     let mut credentials = Credentials {
         headers: &mut headers,
         certificates: chain,
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
     };
     authenticator.authenticate(&mut credentials).await
 }

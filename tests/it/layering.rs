@@ -12,12 +12,13 @@ const ALLOWED: &str = "
     watchcache | storage visibility wire             | fed by the store, asked by the verbs
     rest       | storage watchcache visibility wire  | what the verbs mean, without HTTP
     cluster    | telemetry wire                      | asks kube-apiserver what it is told to; it knows no requests
-    authn      | certs cluster wire                  | says who asks from a request's parts, whatever is asked for
+    authn      | certs cluster flowcontrol wire      | says who asks from a request's parts, whatever is asked for
     authz      | cluster wire                        | says yes or no to attributes, whatever serves them
     audit      | cluster telemetry wire              | follows a request through its stages, whatever serves it
     telemetry  | wire                                | used from many places, so it uses few
+    flowcontrol | telemetry                          | seats and turns; it does not know what is done on a seat
     certs      | wire                                | makes and reads certificates for whoever needs some
-    http       | audit authn authz certs telemetry wire | the way to an endpoint; it does not know what endpoints do
+    http       | audit authn authz certs flowcontrol telemetry wire | the way to an endpoint; it does not know what endpoints do
     endpoints  | rest watchcache visibility http authn authz telemetry wire | from HTTP to verbs; resources reach it as descriptors
     admission  | rest authz cluster telemetry wire   | the cluster's say in a write: it knows what rest hands it, and no HTTP
     controllers | cluster telemetry wire             | queues, stores, a lease: it does not know what is reconciled

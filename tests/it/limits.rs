@@ -1,6 +1,7 @@
 //! What a caller may have of the server at once, each bound met by a client that wants more. `docs/limits.md` has all of them.
 
 mod frames;
+mod go;
 mod seats;
 
 use serde_json::json;

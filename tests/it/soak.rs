@@ -42,7 +42,10 @@ async fn mixed_abuse() {
         reader: door(plane, &server, "soak-reader"),
         mallory: server.caller(plane, "soak-mallory", &[]).await.kube(),
         hoarder: server.caller(plane, "soak-hoarder", &[]).await.kube(),
-        nobody: plane.client_with_token(&server.url(), Some("not-a-token")).await,
+        nobody: Door {
+            certificate: String::new(),
+            ..door(plane, &server, "soak-nobody")
+        },
         tally: Arc::new(Tally::default()),
         stop: stop.clone(),
     };

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,6 +13,7 @@ use crate::authn::{
     trust::TrustFlags,
 };
 use crate::cluster::webhook::CallError;
+use crate::flowcontrol::Pool;
 
 /// Knows one token.
 struct OneToken;
@@ -97,6 +99,7 @@ async fn ask(
     let mut credentials = Credentials {
         headers: &mut headers,
         certificates: chain,
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
     };
     let outcome = authenticator.authenticate(&mut credentials).await;
     assert!(
@@ -279,4 +282,23 @@ async fn without_anything_to_judge_by_credentials_are_invalid() {
         "token",
     );
     assert_eq!(ask(&authenticator, &[], &[]).await.unwrap(), UserInfo::anonymous());
+}
+
+/// A token that could not be looked up is not a bad one.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_in_vain_is_told_to_come_again() {
+    let trust = TrustBundle::from_files(TrustFlags::default()).unwrap();
+    let pool = Pool::of(1);
+    let tokens = TokenAuthenticator::new(Arc::new(OneToken), TokenOptions::default()).bounded(pool.clone());
+    let authenticator = DelegatingAuthenticator::new(trust, Some(tokens));
+    let good = [("Authorization", "Bearer good")];
+    let taken = pool.enter("somebody", Duration::ZERO).await;
+    let status = ask(&authenticator, &good, &[]).await.unwrap_err();
+    assert_eq!(
+        (status.code, &*status.reason, status.retry_after()),
+        (429, "TooManyRequests", Some(1))
+    );
+    assert_eq!(status.message, "Too many requests, please try again later.");
+    drop(taken);
+    assert!(ask(&authenticator, &good, &[]).await.is_ok());
 }

@@ -84,6 +84,9 @@ fn bearer(token: &str) -> HeaderMap {
     headers
 }
 
+/// Where they come from.
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
 fn calls(fake: &Fake) -> usize {
     fake.calls.load(Ordering::SeqCst)
 }
@@ -121,6 +124,7 @@ fn tokens_do_not_show() {
     let credentials = crate::authn::Credentials {
         headers: &mut headers,
         certificates: &[],
+        address: HERE,
     };
     assert!(!format!("{credentials:?}").contains("s3cret"));
 }
@@ -129,14 +133,14 @@ fn tokens_do_not_show() {
 async fn success_is_cached() {
     let (fake, tokens) = authenticator(Fake::default(), options());
     for _ in 0..3 {
-        let user = tokens.authenticate(&bearer("good")).await.unwrap().unwrap();
+        let user = tokens.authenticate(&bearer("good"), HERE).await.unwrap().unwrap();
         assert_eq!(user.name, "system:serviceaccount:ns:robot");
         assert_eq!(user.uid, "u");
         assert_eq!(user.groups, ["z", "a"]);
         assert_eq!(user.extra["k"], ["v"]);
     }
     assert_eq!(calls(&fake), 1);
-    assert!(tokens.authenticate(&HeaderMap::new()).await.unwrap().is_none());
+    assert!(tokens.authenticate(&HeaderMap::new(), HERE).await.unwrap().is_none());
     assert_eq!(calls(&fake), 1, "without a token there is nothing to ask");
 }
 
@@ -150,7 +154,7 @@ async fn refusal_is_cached_by_token() {
     ] {
         let before = calls(&fake);
         for _ in 0..3 {
-            let error = tokens.authenticate(&bearer(token)).await.unwrap_err().to_string();
+            let error = tokens.authenticate(&bearer(token), HERE).await.unwrap_err().to_string();
             assert_eq!(error, format!("bearer token: {why}"));
         }
         assert_eq!(calls(&fake), before + 1, "{token}");
@@ -167,7 +171,7 @@ async fn answers_grow_old() {
         let (fake, tokens) = authenticator(Fake::default(), short.clone());
         tokio::time::timeout(Duration::from_secs(60), async {
             while calls(&fake) < 2 {
-                let _ = tokens.authenticate(&bearer(token)).await;
+                let _ = tokens.authenticate(&bearer(token), HERE).await;
                 tokio::task::yield_now().await;
             }
         })
@@ -180,7 +184,7 @@ async fn answers_grow_old() {
     };
     let (fake, tokens) = authenticator(Fake::default(), none);
     for _ in 0..3 {
-        assert!(tokens.authenticate(&bearer("good")).await.unwrap().is_some());
+        assert!(tokens.authenticate(&bearer("good"), HERE).await.unwrap().is_some());
     }
     assert_eq!(calls(&fake), 3);
 }
@@ -198,7 +202,7 @@ async fn hundred_at_once_ask_once() {
             let (tokens, started) = (tokens.clone(), started.clone());
             tokio::spawn(async move {
                 started.fetch_add(1, Ordering::SeqCst);
-                tokens.authenticate(&bearer("good")).await
+                tokens.authenticate(&bearer("good"), HERE).await
             })
         })
         .collect();
@@ -221,14 +225,14 @@ async fn waiters_survive_the_one_who_asked() {
     let (fake, tokens) = authenticator(gated, options());
     let first = tokio::spawn({
         let tokens = tokens.clone();
-        async move { tokens.authenticate(&bearer("good")).await }
+        async move { tokens.authenticate(&bearer("good"), HERE).await }
     });
     while calls(&fake) == 0 {
         tokio::task::yield_now().await;
     }
     let second = tokio::spawn({
         let tokens = tokens.clone();
-        async move { tokens.authenticate(&bearer("good")).await }
+        async move { tokens.authenticate(&bearer("good"), HERE).await }
     });
     first.abort();
     let _ = first.await;
@@ -243,16 +247,16 @@ async fn waiters_survive_the_one_who_asked() {
 async fn outages_are_retried_and_not_cached() {
     let (fake, tokens) = authenticator(Fake::default(), options());
     fake.failures.store(4, Ordering::SeqCst);
-    assert!(tokens.authenticate(&bearer("good")).await.unwrap().is_some());
+    assert!(tokens.authenticate(&bearer("good"), HERE).await.unwrap().is_some());
     assert_eq!(calls(&fake), 5, "the fifth attempt succeeds");
 
     let (fake, tokens) = authenticator(Fake::default(), options());
     fake.failures.store(5, Ordering::SeqCst);
-    let error = tokens.authenticate(&bearer("good")).await.unwrap_err();
+    let error = tokens.authenticate(&bearer("good"), HERE).await.unwrap_err();
     assert_eq!(error.to_string(), "token review: away");
     assert_eq!(calls(&fake), 5, "there are five attempts");
     assert!(
-        tokens.authenticate(&bearer("good")).await.unwrap().is_some(),
+        tokens.authenticate(&bearer("good"), HERE).await.unwrap().is_some(),
         "an outage is no verdict"
     );
 }
@@ -265,7 +269,7 @@ async fn lasting_errors_are_not_retried() {
     };
     let (fake, tokens) = authenticator(lasting, options());
     fake.failures.store(1, Ordering::SeqCst);
-    assert!(tokens.authenticate(&bearer("good")).await.is_err());
+    assert!(tokens.authenticate(&bearer("good"), HERE).await.is_err());
     assert_eq!(calls(&fake), 1);
 }
 
@@ -278,6 +282,84 @@ async fn silence_ends() {
     let mut impatient = options();
     impatient.backoff.timeout = Duration::from_millis(10);
     let (_, tokens) = authenticator(hanging, impatient);
-    let error = tokens.authenticate(&bearer("good")).await.unwrap_err();
+    let error = tokens.authenticate(&bearer("good"), HERE).await.unwrap_err();
     assert_eq!(error.to_string(), "token review: no answer within 10ms");
+}
+
+/// Whoever makes up tokens has half of the reviews at once, a queue, and refusals after that. Known tokens need no review, and
+/// tokens from elsewhere find seats of their own.
+#[tokio::test]
+async fn made_up_tokens_are_looked_up_a_few_at_once() {
+    const FLOOD: usize = 1_000;
+    let gated = Fake {
+        gate: Some(Semaphore::new(1)),
+        ..Fake::default()
+    };
+    let fake = Arc::new(gated);
+    let pool = Pool::of(REVIEWS);
+    let tokens = TokenAuthenticator::new(fake.clone(), options()).bounded(pool.clone());
+    let tokens = Arc::new(tokens);
+    let good = bearer("good");
+    assert!(tokens.authenticate(&good, HERE).await.unwrap().is_some());
+    assert_eq!(calls(&fake), 1);
+
+    let flood: Vec<_> = (0..FLOOD)
+        .map(|number| {
+            let tokens = tokens.clone();
+            tokio::spawn(async move { tokens.authenticate(&bearer(&format!("made-up-{number}")), HERE).await })
+        })
+        .collect();
+    let refused = FLOOD - REVIEWS / 2 - 200;
+    while flood.iter().filter(|one| one.is_finished()).count() < refused {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(pool.counts(), (REVIEWS / 2, 200, 1));
+    assert_eq!(calls(&fake), 1 + REVIEWS / 2);
+
+    // The gate is shut: nothing of this waits for a review.
+    assert!(tokens.authenticate(&good, HERE).await.unwrap().is_some());
+    let elsewhere: IpAddr = "2001:db8::1".parse().unwrap();
+    let other = tokio::spawn({
+        let tokens = tokens.clone();
+        async move { tokens.authenticate(&bearer("another"), elsewhere).await }
+    });
+    while calls(&fake) < 2 + REVIEWS / 2 {
+        tokio::task::yield_now().await;
+    }
+
+    fake.gate.as_ref().unwrap().add_permits(FLOOD);
+    assert!(matches!(other.await.unwrap(), Err(Rejection::Token(_))));
+    let mut outcomes = (0, 0);
+    for one in flood {
+        match one.await.unwrap() {
+            Err(Rejection::Busy) => outcomes.0 += 1,
+            Err(Rejection::Token(_)) => outcomes.1 += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(outcomes, (refused, FLOOD - refused));
+    assert_eq!(calls(&fake), 2 + FLOOD - refused);
+    assert_eq!(pool.counts(), (0, 0, 0));
+}
+
+/// As many bad tokens as there is room for do not drive out a good one.
+#[tokio::test]
+async fn bad_tokens_do_not_make_good_ones_unknown() {
+    let (fake, tokens) = authenticator(Fake::default(), options());
+    assert!(tokens.authenticate(&bearer("good"), HERE).await.unwrap().is_some());
+    let many = usize::try_from(CAPACITY).unwrap() + 1_000;
+    for number in 0..many {
+        assert!(tokens.authenticate(&bearer(&format!("{number}")), HERE).await.is_err());
+    }
+    assert_eq!(calls(&fake), 1 + many);
+    assert!(tokens.authenticate(&bearer("good"), HERE).await.unwrap().is_some());
+    assert_eq!(calls(&fake), 1 + many);
+}
+
+#[test]
+fn an_address_is_its_network() {
+    let network = |text: &str| network(text.parse().unwrap()).to_string();
+    assert_eq!(network("192.0.2.7"), "192.0.2.7");
+    assert_eq!(network("::ffff:192.0.2.7"), "192.0.2.7");
+    assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
 }

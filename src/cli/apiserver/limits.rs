@@ -20,6 +20,10 @@ pub(super) struct LimitsArgs {
     /// Watches of one caller; further ones are refused. No bound when 0
     #[arg(long, value_name = "COUNT", default_value_t = Allowance::default().watches_per_user, env = "BULWARD_MAX_WATCHES_PER_USER")]
     max_watches_per_user: usize,
+    /// Bytes of answers that wait to be read by their callers, of which no caller has more than half; further requests of who
+    /// does not read are refused. No bound when 0
+    #[arg(long, value_name = "BYTES", default_value_t = Allowance::default().unsent_bytes, env = "BULWARD_MAX_UNSENT_BYTES")]
+    max_unsent_bytes: usize,
     /// How long a request may take that is no watch; a shorter `timeout` in the request counts
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration, env = "BULWARD_REQUEST_TIMEOUT")]
     request_timeout: Duration,
@@ -50,6 +54,7 @@ impl LimitsArgs {
             reading: self.max_requests_inflight,
             mutating: self.max_mutating_requests_inflight,
             watches_per_user: self.max_watches_per_user,
+            unsent_bytes: self.max_unsent_bytes,
             request_timeout: self.request_timeout,
             min_request_timeout: Duration::from_secs(self.min_request_timeout),
             goaway_chance: self.goaway_chance,

@@ -1,7 +1,6 @@
-//! Seats, queues, turns and watches, without a server.
+//! Patience, exemptions, watches and answers, without a server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,20 +8,15 @@ use http::Response;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
-use super::pool::{Pool, Refused, Seat};
+use super::outbox::Outbox;
 use super::watches::Watches;
 use super::{Limits, exempt, outgoing, patience};
+use crate::flowcontrol::{Pool, Seat};
 use crate::http::body::full;
 use crate::http::request_info::RequestInfo;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::options::Query;
 use crate::wire::user::UserInfo;
-
-const NEVER: Duration = Duration::from_secs(3600);
-
-fn pool(seats: usize) -> Arc<Pool> {
-    Pool::new(seats, Metrics::new().flow("readOnly"))
-}
 
 async fn seats(pool: &Arc<Pool>, user: &str, count: usize) -> Vec<Seat> {
     let mut seats = Vec::new();
@@ -33,182 +27,13 @@ async fn seats(pool: &Arc<Pool>, user: &str, count: usize) -> Vec<Seat> {
     seats
 }
 
-/// Requests of `user` that wait, each noting its name when its turn comes.
-async fn queue(pool: &Arc<Pool>, user: &'static str, count: usize, turns: &Arc<parking_lot::Mutex<Vec<&'static str>>>) {
-    let (_, already, _) = pool.counts();
-    for _ in 0..count {
-        let (pool, turns) = (pool.clone(), turns.clone());
-        tokio::spawn(async move {
-            if let Ok(seat) = pool.enter(user, NEVER).await {
-                turns.lock().push(user);
-                drop(seat);
-            }
-        });
-    }
-    while pool.counts().1 < already + count {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn one_caller_has_half_of_the_seats() {
-    let pool = pool(4);
-    let mallory = seats(&pool, "mallory", 2).await;
-    assert_eq!(pool.enter("mallory", Duration::ZERO).await.err(), Some(Refused));
-    let alice = seats(&pool, "alice", 2).await;
-    assert_eq!(pool.counts(), (4, 0, 2));
-    assert_eq!(pool.enter("bob", Duration::ZERO).await.err(), Some(Refused));
-    drop(mallory);
-    drop(seats(&pool, "bob", 2).await);
-    drop(alice);
-    assert_eq!(pool.counts(), (0, 0, 0));
-}
-
-#[tokio::test]
-async fn turns_go_round_the_callers() {
-    let pool = pool(1);
-    let held = seats(&pool, "carol", 1).await;
-    let turns = Arc::default();
-    queue(&pool, "mallory", 5, &turns).await;
-    queue(&pool, "alice", 1, &turns).await;
-    queue(&pool, "bob", 2, &turns).await;
-    drop(held);
-    while pool.counts().2 > 0 {
-        tokio::task::yield_now().await;
-    }
-    let expected = [
-        "mallory", "alice", "bob", "mallory", "bob", "mallory", "mallory", "mallory",
-    ];
-    assert_eq!(*turns.lock(), expected);
-    assert_eq!(pool.counts(), (0, 0, 0));
-}
-
-#[tokio::test]
-async fn who_has_their_share_lets_others_pass() {
-    let pool = pool(2);
-    let mut held = seats(&pool, "mallory", 1).await;
-    held.extend(seats(&pool, "carol", 1).await);
-    let turns = Arc::default();
-    queue(&pool, "mallory", 3, &turns).await;
-    queue(&pool, "alice", 1, &turns).await;
-    held.pop();
-    while turns.lock().is_empty() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(*turns.lock(), ["alice"]);
-    assert_eq!(pool.counts(), (1, 3, 1));
-    held.clear();
-    while pool.counts().2 > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(turns.lock().len(), 4);
-}
-
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_longer_than_their_patience() {
-    let pool = pool(1);
-    let held = seats(&pool, "alice", 1).await;
-    let began = Instant::now();
-    let refused = pool.enter("bob", Duration::from_secs(15)).await;
-    assert_eq!(refused.err(), Some(Refused));
-    assert_eq!(began.elapsed(), Duration::from_secs(15));
-    assert_eq!(pool.counts(), (1, 0, 1));
-    drop(held);
+async fn nobody_waits_longer_than_a_quarter_of_their_time() {
     let deadline = |seconds| Some(Instant::now() + Duration::from_secs(seconds));
     assert_eq!(patience(deadline(60)), Duration::from_secs(15));
     assert_eq!(patience(deadline(8)), Duration::from_secs(2));
     assert_eq!(patience(deadline(600)), Duration::from_secs(15));
     assert_eq!(patience(None), Duration::from_secs(15));
-}
-
-#[tokio::test]
-async fn queues_are_bounded() {
-    let pool = pool(100);
-    let mut held = seats(&pool, "mallory", 50).await;
-    held.extend(seats(&pool, "carol", 50).await);
-    let turns = Arc::default();
-    queue(&pool, "mallory", 200, &turns).await;
-    assert_eq!(pool.enter("mallory", NEVER).await.err(), Some(Refused));
-    for user in ["a", "b", "c", "d"] {
-        queue(&pool, user, 200, &turns).await;
-    }
-    assert_eq!(pool.counts(), (100, 1_000, 6));
-    assert_eq!(pool.enter("e", NEVER).await.err(), Some(Refused));
-    drop(held);
-    while pool.counts().2 > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(turns.lock().len(), 1_000);
-}
-
-/// Whoever goes away while waiting, or in the moment in which their turn comes, leaves nothing behind.
-#[tokio::test]
-async fn who_goes_away_leaves_its_place() {
-    let pool = pool(1);
-    let held = seats(&pool, "alice", 1).await;
-    let waits = |user: &'static str| {
-        let pool = pool.clone();
-        tokio::spawn(async move { pool.enter(user, NEVER).await.is_ok() })
-    };
-    let (bob, carol) = (waits("bob"), waits("carol"));
-    while pool.counts().1 < 2 {
-        tokio::task::yield_now().await;
-    }
-    bob.abort();
-    assert!(bob.await.is_err());
-    assert_eq!(pool.counts(), (1, 1, 2));
-    // Its turn comes, but it is ended before it can notice.
-    drop(held);
-    carol.abort();
-    let _ = carol.await;
-    assert_eq!(pool.counts(), (0, 0, 0));
-}
-
-/// A seat that is counted for as long as it is held.
-struct Sitting {
-    inside: Arc<AtomicUsize>,
-    _seat: Seat,
-}
-
-impl Drop for Sitting {
-    fn drop(&mut self) {
-        self.inside.fetch_sub(1, SeqCst);
-    }
-}
-
-/// Random arrivals, departures and ends of waiting: never more seats than there are, and nothing is left.
-#[tokio::test]
-async fn no_seat_is_lost_or_made_up() {
-    const SEATS: usize = 8;
-    let pool = pool(SEATS);
-    let inside = Arc::new(AtomicUsize::new(0));
-    let mut tasks = Vec::new();
-    for number in 0..2_000_u64 {
-        let (pool, inside) = (pool.clone(), inside.clone());
-        let user = format!("user-{}", number % 7);
-        tasks.push(tokio::spawn(async move {
-            let Ok(seat) = pool.enter(&user, NEVER).await else {
-                return;
-            };
-            let now = inside.fetch_add(1, SeqCst) + 1;
-            let sitting = Sitting { inside, _seat: seat };
-            assert!(now <= SEATS);
-            for _ in 0..number % 5 {
-                tokio::task::yield_now().await;
-            }
-            drop(sitting);
-        }));
-        if number % 3 == 0 {
-            tokio::task::yield_now().await;
-        }
-        if number % 11 == 0 {
-            tasks[usize::try_from(number / 2).expect("a number")].abort();
-        }
-    }
-    for task in tasks {
-        assert!(!task.await.is_err_and(|error| error.is_panic()));
-    }
-    assert_eq!(pool.counts(), (0, 0, 0));
 }
 
 #[test]
@@ -269,10 +94,10 @@ async fn administrators_and_health_are_never_held_up() {
 /// A large answer keeps its seat until it is read, and loses it when its time is over.
 #[tokio::test(start_paused = true)]
 async fn answers_keep_their_seats() {
-    let pool = pool(4);
+    let pool = Pool::of(4);
     let deadline = Instant::now() + Duration::from_secs(60);
     let text: Bytes = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
-    let answer = |text: Bytes, seat| outgoing::hold(Response::new(full(text)), seat, Some(deadline));
+    let answer = |text: Bytes, seat| outgoing::hold(Response::new(full(text)), seat, None, Some(deadline));
     let mut held = seats(&pool, "alice", 2).await;
 
     drop(answer(text.slice(..100), held.pop()));
@@ -295,4 +120,53 @@ async fn answers_keep_their_seats() {
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert_eq!(pool.counts().0, 0);
     assert!(unread.frame().await.is_some_and(|frame| frame.is_err()));
+}
+
+/// Answers are counted until the last byte of them is gone, wherever it is; who does not read has half of the room.
+#[tokio::test(start_paused = true)]
+async fn unread_answers_are_counted() {
+    const STREAM: usize = 4 << 10;
+    let outbox = Outbox::new(1 << 20);
+    let (alice, bob) = (outbox.name("alice"), outbox.name("bob"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let answer = |size: usize, unsent| {
+        let text = Bytes::from(vec![0; size]);
+        outgoing::hold(Response::new(full(text)), None, Some(unsent), Some(deadline)).into_body()
+    };
+    // What is the first may be as large as it likes.
+    let unsent = outbox.try_put(alice, 2 << 20).expect("nothing is there");
+    let mut unread = answer(2 << 20, unsent);
+    assert_eq!(outbox.counts(), ((2 << 20) + STREAM, 1));
+    assert!(!outbox.has_room(alice));
+    assert!(outbox.try_put(alice, 0).is_none());
+    assert!(outbox.has_room(bob));
+    // A connection has been handed a piece; the rest is given up.
+    let piece = unread.frame().await.expect("a frame").expect("a piece");
+    let piece = piece.into_data().expect("data");
+    assert_eq!(piece.len(), 64 << 10);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(outbox.counts(), ((64 << 10) + STREAM, 1));
+    assert!(outbox.has_room(alice));
+    // The stream is gone, and what it had handed on is not.
+    drop(unread);
+    assert_eq!(outbox.counts(), ((64 << 10) + STREAM, 1));
+    drop(piece);
+    assert_eq!(outbox.counts(), (0, 0));
+
+    // Small ones count as well, and as more than they are.
+    let mut held = Vec::new();
+    while let Some(unsent) = outbox.try_put(bob, 100) {
+        held.push(answer(100, unsent));
+    }
+    assert_eq!(held.len(), (512 << 10) / (100 + STREAM));
+    assert!(outbox.has_room(alice));
+    // A write has happened, whatever there is.
+    let written = outbox.put(bob, 1 << 20);
+    assert!(outbox.has_room(alice), "who has nothing there is never refused");
+    drop((held, written));
+    assert_eq!(outbox.counts(), (0, 0));
+
+    let any = Outbox::new(0);
+    let _first = any.put(bob, 1 << 30);
+    assert!(any.has_room(bob));
 }

@@ -40,6 +40,8 @@ struct State {
     reading_since: Option<Instant>,
     /// Since when the client has taken nothing of what it is sent (HTTP/1.1).
     blocked_since: Option<Instant>,
+    /// Since when the client is known to be a stranger (HTTP/2).
+    dismissed_since: Option<Instant>,
 }
 
 /// What a connection without a running request is up to.
@@ -90,6 +92,7 @@ impl Activity {
             idle_since: Instant::now(),
             reading_since: None,
             blocked_since: None,
+            dismissed_since: None,
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -119,6 +122,17 @@ impl Activity {
     /// The connection is to take no further request.
     pub(super) fn retire(&self) {
         self.retired.cancel();
+    }
+
+    /// It is to take no further request, and to end soon whatever runs on it.
+    pub(super) fn dismiss(&self) {
+        self.state.lock().dismissed_since.get_or_insert_with(Instant::now);
+        self.retire();
+    }
+
+    /// Since when it is to end.
+    pub(super) fn dismissed(&self) -> Option<Instant> {
+        self.state.lock().dismissed_since
     }
 
     /// Returns when it is.

@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    ConnectionEvent, Expiry, Limits, Peer, Shared,
+    ConnectionEvent, Dismissed, Expiry, Limits, Peer, Shared,
     activity::{Activity, Phase, Tracked, Watched},
 };
 use crate::http::upgrade::Afterwards;
@@ -90,6 +90,9 @@ async fn requests(shared: &Arc<Shared>, stream: TlsStream<TcpStream>, remote_add
                 {
                     activity.retire();
                 }
+                if http2 && response.extensions_mut().remove::<Dismissed>().is_some() {
+                    activity.dismiss();
+                }
                 Ok::<_, Infallible>(response.map(|body| Tracked::new(body, running)))
             }
         }
@@ -155,6 +158,7 @@ async fn watch_over<C, E>(
             let phase = activity.phase();
             match (phase, closing) {
                 (Phase::Idle { since }, Some(told)) => Some(since.max(told) + limits.close_grace),
+                (Phase::Running, _) => activity.dismissed().map(|since| since + limits.write_timeout),
                 _ => phase.deadline(limits),
             }
         };

@@ -6,8 +6,12 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, I
 
 use super::{Metrics, Registrar};
 
-/// The one flow schema of callers whose requests are counted: each caller is a flow of its own.
-const SCHEMA: &str = "callers";
+/// The flow schema of callers whose requests are counted: each caller is a flow of its own.
+const CALLERS: &str = "callers";
+/// The flow schema of tokens that have to be looked up: each address that brings some is a flow of its own.
+const ADDRESSES: &str = "addresses";
+/// Its level.
+const REVIEWS: &str = "tokenReviews";
 /// The schema and the level of those who are never held up.
 const EXEMPT: &str = "exempt";
 
@@ -27,12 +31,14 @@ pub(super) struct Flows {
 /// The figures of one pool of seats.
 #[derive(Clone, Debug)]
 pub struct FlowMetrics {
+    schema: &'static str,
     level: &'static str,
     dispatched: IntCounter,
     rejected: IntCounterVec,
     executing: IntGauge,
     in_queue: IntGauge,
-    in_queue_by_kind: IntGauge,
+    /// Of requests alone.
+    in_queue_by_kind: Option<IntGauge>,
     seats: IntGauge,
     waited: Histogram,
     in_vain: Histogram,
@@ -57,7 +63,7 @@ impl Flows {
             ),
             rejected: it.counters(
                 "apiserver_flowcontrol_rejected_requests_total",
-                "Requests refused with 429, by the reason: queue-full, time-out, too-many-watches.",
+                "Requests refused with 429, by the reason: queue-full, time-out, too-many-watches, too-many-unread.",
                 &["flow_schema", "priority_level", "reason"],
             ),
             executing: it.gauges(
@@ -93,16 +99,29 @@ impl Flows {
 impl Metrics {
     /// The figures of a pool of seats for requests of one kind, `readOnly` or `mutating`.
     pub fn flow(&self, kind: &'static str) -> FlowMetrics {
-        let flows = &self.flows;
-        let waits = |execute| flows.wait.with_label_values(&[SCHEMA, kind, execute]);
         FlowMetrics {
-            level: kind,
-            dispatched: flows.dispatched.with_label_values(&[SCHEMA, kind]),
+            in_queue_by_kind: Some(self.flows.in_queue_by_kind.with_label_values(&[kind])),
+            ..self.flow_of(CALLERS, kind)
+        }
+    }
+
+    /// The figures of the seats for reviews of tokens.
+    pub fn token_review_flow(&self) -> FlowMetrics {
+        self.flow_of(ADDRESSES, REVIEWS)
+    }
+
+    fn flow_of(&self, schema: &'static str, level: &'static str) -> FlowMetrics {
+        let flows = &self.flows;
+        let waits = |execute| flows.wait.with_label_values(&[schema, level, execute]);
+        FlowMetrics {
+            schema,
+            level,
+            dispatched: flows.dispatched.with_label_values(&[schema, level]),
             rejected: flows.rejected.clone(),
-            executing: flows.executing.with_label_values(&[SCHEMA, kind]),
-            in_queue: flows.in_queue.with_label_values(&[SCHEMA, kind]),
-            in_queue_by_kind: flows.in_queue_by_kind.with_label_values(&[kind]),
-            seats: flows.seats.with_label_values(&[kind]),
+            executing: flows.executing.with_label_values(&[schema, level]),
+            in_queue: flows.in_queue.with_label_values(&[schema, level]),
+            in_queue_by_kind: None,
+            seats: flows.seats.with_label_values(&[level]),
             waited: waits("true"),
             in_vain: waits("false"),
         }
@@ -118,11 +137,19 @@ impl Metrics {
         self.flows.connections_refused.inc();
     }
 
+    /// A request refused because its caller does not read the answers to others.
+    pub fn unread_refused(&self) {
+        self.flows
+            .rejected
+            .with_label_values(&[CALLERS, "readOnly", "too-many-unread"])
+            .inc();
+    }
+
     /// A watch refused because its caller has too many.
     pub fn watch_refused(&self) {
         self.flows
             .rejected
-            .with_label_values(&[SCHEMA, "readOnly", "too-many-watches"])
+            .with_label_values(&[CALLERS, "readOnly", "too-many-watches"])
             .inc();
     }
 }
@@ -142,7 +169,9 @@ impl FlowMetrics {
 
     /// A request has got none: `queue-full` or `time-out`.
     pub fn refused(&self, reason: &'static str) {
-        self.rejected.with_label_values(&[SCHEMA, self.level, reason]).inc();
+        self.rejected
+            .with_label_values(&[self.schema, self.level, reason])
+            .inc();
     }
 
     /// So many more seats are taken.
@@ -153,7 +182,9 @@ impl FlowMetrics {
     /// So many more requests wait.
     pub fn in_queue(&self, more: i64) {
         self.in_queue.add(more);
-        self.in_queue_by_kind.add(more);
+        if let Some(by_kind) = &self.in_queue_by_kind {
+            by_kind.add(more);
+        }
     }
 
     /// A request has waited, and got a seat or not.

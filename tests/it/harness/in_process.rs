@@ -207,12 +207,28 @@ impl InProcess {
     /// The same for any user.
     pub(crate) fn door_of(&self, user: &str, groups: &[&str]) -> Door {
         let pair = AUTHORITY.issue(&Leaf::client(user, groups));
-        let pair = pair.expect("issue a certificate");
+        self.door_with(&pair.expect("issue a certificate"))
+    }
+
+    /// The same for the front proxy, which says by itself whom it brings.
+    pub(crate) fn door_of_proxy(&self) -> Door {
+        self.door_with(&FRONT_PROXY)
+    }
+
+    /// The same without any certificate.
+    pub(crate) fn door_of_nobody(&self) -> Door {
+        Door {
+            certificate: String::new(),
+            ..self.door_with(&FRONT_PROXY)
+        }
+    }
+
+    fn door_with(&self, pair: &Pair) -> Door {
         Door {
             port: self.port,
             authority: AUTHORITY.certificate_pem().to_owned(),
-            certificate: pair.certificate_pem,
-            key: pair.key_pem,
+            certificate: pair.certificate_pem.clone(),
+            key: pair.key_pem.clone(),
             identity: "",
         }
     }

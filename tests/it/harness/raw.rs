@@ -17,6 +17,7 @@ use super::in_process::DEADLINE;
 pub(crate) struct Door {
     pub(crate) port: u16,
     pub(crate) authority: String,
+    /// None when empty.
     pub(crate) certificate: String,
     pub(crate) key: String,
     /// Header lines that say who asks, each with its line break.
@@ -62,13 +63,16 @@ impl Door {
         let mut roots = RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(self.authority.as_bytes()).expect("the authority is PEM");
         roots.add(authority).expect("an authority");
-        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
-        let chain = chain.map(|one| one.expect("a certificate")).collect();
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
-        let mut config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_client_auth_cert(chain, key)
-            .expect("certificate and key belong together");
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        let mut config = if self.certificate.is_empty() {
+            config.with_no_client_auth()
+        } else {
+            let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
+            let chain = chain.map(|one| one.expect("a certificate")).collect();
+            let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key");
+            let config = config.with_client_auth_cert(chain, key);
+            config.expect("certificate and key belong together")
+        };
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let socket = TcpStream::connect(("127.0.0.1", self.port)).await?;
         let name = "localhost".try_into().expect("a name");

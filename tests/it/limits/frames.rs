@@ -1,5 +1,7 @@
 //! HTTP/2 that is sent frame by frame, and connections without end.
 
+use std::time::Duration;
+
 use bulward::http::limits::Allowance;
 use bulward::http::listener::Limits;
 
@@ -29,45 +31,109 @@ async fn serves_others(world: &World) {
     world.user("alice").get(&organizations()).await.expect(200);
 }
 
+/// How a connection on which `burst` is sent again and again ends: with the code of a GOAWAY, without a word, or not at all.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Told(u32),
+    Cut,
+    Never,
+}
+
+/// Sends bursts, each followed by a question: the connection that goes on answers it.
+async fn end_of(frames: &mut Frames, mut burst: impl FnMut(&mut Frames) -> Vec<u8>) -> End {
+    for _ in 0..5 {
+        let bytes = [burst(frames), frame(PING, 0, 0, &[0; 8])].concat();
+        // What has been said before the end can be read, also where there is nobody left to be written to.
+        let _ = frames.write(&bytes).await;
+        match frames.next_of(&[PING, GOAWAY]).await {
+            Some(goaway) if goaway.kind == GOAWAY => return End::Told(error_code(&goaway.payload)),
+            Some(_) => {}
+            None => return End::Cut,
+        }
+    }
+    End::Never
+}
+
 /// Requests that are taken back before anybody could look at them.
 #[tokio::test]
 async fn rapid_resets_end_the_connection() {
-    let world = world(Allowance::default(), Limits::default()).await;
-    let mut frames = open(&world).await;
-    let mut ended = None;
-    for _ in 0..1_000 {
-        let mut burst = Vec::new();
-        for _ in 0..100 {
+    let burst = |frames: &mut Frames| {
+        let one = |_| {
             let stream = frames.begin();
-            burst.extend(frame(HEADERS, END_STREAM | END_HEADERS, stream, &get(&organizations())));
-            burst.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
-        }
-        if frames.write(&burst).await.is_err() {
-            ended = frames.next_of(&[GOAWAY]).await;
-            break;
-        }
-    }
-    if let Some(goaway) = ended {
-        assert_eq!(error_code(&goaway.payload), ENHANCE_YOUR_CALM);
-    }
-    assert!(frames.write(&frame(PING, 0, 0, &[0; 8])).await.is_err() || frames.next_of(&[PING]).await.is_none());
-    serves_others(&world).await;
+            let request = frame(HEADERS, END_STREAM | END_HEADERS, stream, &get(&organizations()));
+            [request, frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
+        };
+        (0..200).flat_map(one).collect()
+    };
+    let bounded = world(Allowance::default(), Limits::default()).await;
+    let end = end_of(&mut open(&bounded).await, burst).await;
+    assert!(matches!(end, End::Told(ENHANCE_YOUR_CALM) | End::Cut), "{end:?}");
+    serves_others(&bounded).await;
+
+    // It is this bound that does it.
+    let limits = Limits {
+        max_pending_resets: usize::MAX,
+        ..Limits::default()
+    };
+    let unbounded = world(Allowance::default(), limits).await;
+    assert_eq!(end_of(&mut open(&unbounded).await, burst).await, End::Never);
 }
 
-/// Headers that never end: the connection does, before they are larger than headers may be and a frame more.
+/// Requests that are none, each of which the server has to reset.
+#[tokio::test]
+async fn faults_end_the_connection() {
+    let burst = |frames: &mut Frames| {
+        let one = |_| {
+            let stream = frames.begin();
+            // HTTP/2 has no such header.
+            let block = [get("/"), field("connection", "close")].concat();
+            frame(HEADERS, END_STREAM | END_HEADERS, stream, &block)
+        };
+        (0..300).flat_map(one).collect()
+    };
+    let limits = |max_faults| Limits {
+        max_faults,
+        ..Limits::default()
+    };
+    assert_eq!(Limits::default().max_faults, 1_024);
+    let bounded = world(Allowance::default(), Limits::default()).await;
+    let end = end_of(&mut open(&bounded).await, burst).await;
+    assert!(matches!(end, End::Told(ENHANCE_YOUR_CALM) | End::Cut), "{end:?}");
+    serves_others(&bounded).await;
+    let unbounded = world(Allowance::default(), limits(usize::MAX)).await;
+    assert_eq!(end_of(&mut open(&unbounded).await, burst).await, End::Never);
+}
+
+/// Headers that never end: the connection does, after as many frames as the largest headers may need.
 #[tokio::test]
 async fn headers_without_end_end_the_connection() {
-    let world = world(Allowance::default(), Limits::default()).await;
-    let mut frames = open(&world).await;
-    let stream = frames.begin();
-    frames.send(HEADERS, END_STREAM, stream, &get("/")).await.unwrap();
-    let more = field("x-more", &"x".repeat(10 << 10));
-    let mut sent = 0;
-    while sent < (64 << 20) && frames.send(CONTINUATION, 0, stream, &more).await.is_ok() {
-        sent += more.len();
+    let more = field("x-more", "x");
+    let begin = async |world: &World| {
+        let mut frames = open(world).await;
+        let stream = frames.begin();
+        frames.send(HEADERS, END_STREAM, stream, &get("/livez")).await.unwrap();
+        let many = frame(CONTINUATION, 0, stream, &more).repeat(100);
+        let _ = frames.write(&many).await;
+        (frames, stream)
+    };
+    let bounded = world(Allowance::default(), Limits::default()).await;
+    let (mut frames, _) = begin(&bounded).await;
+    // Nothing else comes: of headers that have not ended there is nothing to be said.
+    if let Some(end) = frames.next_of(&[GOAWAY, HEADERS, RST_STREAM]).await {
+        assert_eq!((end.kind, error_code(&end.payload)), (GOAWAY, ENHANCE_YOUR_CALM));
     }
-    assert!(sent < (64 << 20), "{sent} bytes are taken");
-    serves_others(&world).await;
+    serves_others(&bounded).await;
+
+    // Where headers may be larger, as many frames are taken, and answered once they end.
+    let limits = Limits {
+        max_header_bytes: 64 << 20,
+        ..Limits::default()
+    };
+    let wide = world(Allowance::default(), limits).await;
+    let (mut frames, stream) = begin(&wide).await;
+    frames.send(CONTINUATION, END_HEADERS, stream, &more).await.unwrap();
+    let answer = frames.next_of(&[GOAWAY, HEADERS]).await.expect("an answer");
+    assert_eq!((answer.kind, answer.stream), (HEADERS, stream));
 }
 
 /// More requests at once than are allowed: the rest is refused one by one.
@@ -98,7 +164,7 @@ async fn streams_of_a_connection_are_bounded() {
     serves_others(&world).await;
 }
 
-/// Questions are answered one by one, however many come.
+/// Questions are answered one by one, however many come. Who does not take the answers is not listened to any more.
 #[tokio::test]
 async fn pings_are_answered_one_by_one() {
     let world = world(Allowance::default(), Limits::default()).await;
@@ -115,7 +181,72 @@ async fn pings_are_answered_one_by_one() {
             (ACK, number.to_be_bytes().as_slice())
         );
     }
+
+    // More than two kernels keep for each other.
+    const ENOUGH: usize = 64 << 20;
+    let mut written = 0;
+    let stalled = loop {
+        // A server that listens takes this at once; what comes of a slow machine is that less is proven.
+        match tokio::time::timeout(Duration::from_secs(5), frames.write(&many)).await {
+            Ok(taken) => taken.expect("the connection goes on"),
+            Err(_) => break true,
+        }
+        written += many.len();
+        if written > ENOUGH {
+            break false;
+        }
+    };
+    assert!(
+        stalled,
+        "{written} bytes of questions are kept whose answers nobody takes"
+    );
     serves_others(&world).await;
+}
+
+/// Who shows no certificate and no good token may have one answer of an HTTP/2 connection, and no time to leave it there.
+#[tokio::test]
+async fn strangers_are_sent_away() {
+    let limits = Limits {
+        write_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let world = world(Allowance::default(), limits).await;
+    let nobody = world.server.door_of_nobody();
+    let bad = field("authorization", "Bearer made-up");
+    for block in [get("/livez"), [get(&organizations()), bad].concat()] {
+        let mut frames = Frames::open(&nobody, &[]).await.unwrap();
+        let stream = frames.begin();
+        frames
+            .send(HEADERS, END_STREAM | END_HEADERS, stream, &block)
+            .await
+            .unwrap();
+        let goaway = frames.next_of(&[GOAWAY]).await.expect("a word");
+        assert_eq!(error_code(&goaway.payload), NO_ERROR);
+    }
+    // A client that does not take its answer.
+    let mut frames = Frames::open(&nobody, &[(4, 0)]).await.unwrap();
+    let stream = frames.get("/livez").await.unwrap();
+    let head = frames.next_of(&[HEADERS]).await.expect("an answer begins");
+    assert_eq!(head.stream, stream);
+    while frames.next().await.is_some() {}
+
+    // Whoever is known stays, and so does a front proxy that brings strangers.
+    for (door, name) in [
+        (world.server.door_of("alice", &[]), "alice"),
+        (world.server.door_of_proxy(), "system:anonymous"),
+    ] {
+        let mut frames = Frames::open(&door, &[]).await.unwrap();
+        for _ in 0..5 {
+            let stream = frames.begin();
+            let block = [get("/livez"), field("x-remote-user", name)].concat();
+            frames
+                .send(HEADERS, END_STREAM | END_HEADERS, stream, &block)
+                .await
+                .unwrap();
+            let answer = frames.next_of(&[DATA, GOAWAY]).await.expect("an answer");
+            assert_eq!((answer.kind, answer.stream), (DATA, stream), "{name}");
+        }
+    }
 }
 
 /// A connection that is told to close now and then, and what runs on it goes on.

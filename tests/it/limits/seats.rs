@@ -5,6 +5,7 @@ use std::time::Duration;
 use bulward::http::limits::Allowance;
 use bulward::http::listener::Limits;
 use http::Method;
+use tokio::time::Instant;
 
 use super::{large, metric, world};
 use crate::harness::eventually;
@@ -196,4 +197,77 @@ async fn refused_watches_are_not_counted() {
         assert_eq!(refused.code, 400, "{}", refused.text());
     }
     let _watch = alice.watch(&organizations()).await;
+}
+
+/// A watch whose client does not say how long it is to last: half an hour as it comes, here a second; and no two end at once.
+#[tokio::test]
+async fn watches_end_by_themselves_and_not_at_once() {
+    let least = Duration::from_secs(1);
+    let allowance = Allowance {
+        min_request_timeout: least,
+        ..Allowance::default()
+    };
+    let world = world(allowance, Limits::default()).await;
+    let alice = world.user("alice");
+    let one = async || {
+        let began = Instant::now();
+        let path = format!("{}?watch=true", organizations());
+        // Everything up to the end of the stream.
+        let answer = alice.get(&path).await;
+        assert_eq!(answer.code, 200, "{}", answer.text());
+        began.elapsed()
+    };
+    let lasted = futures::future::join_all((0..10).map(|_| one())).await;
+    assert!(lasted.iter().all(|time| *time >= least), "{lasted:?}");
+    let spread = lasted
+        .iter()
+        .max()
+        .unwrap()
+        .saturating_sub(*lasted.iter().min().unwrap());
+    assert!(spread > Duration::from_millis(100), "{lasted:?}");
+
+    // Who says how long gets that, also where it is less.
+    let path = format!("{}?watch=true&timeoutSeconds=1", organizations());
+    assert_eq!(alice.get(&path).await.code, 200);
+}
+
+/// Who does not read has no more of the server's memory than their share, whatever they do about their streams.
+#[tokio::test]
+async fn answers_that_are_not_read_are_bounded() {
+    let allowance = Allowance {
+        unsent_bytes: 2_200 << 10,
+        ..Allowance::default()
+    };
+    let world = world(allowance, Limits::default()).await;
+    large(&world, 200 << 10).await;
+    let door = world.server.door_of("alice", &[]);
+    let mut frames = Frames::open(&door, &[(4, 10)]).await.unwrap();
+    // Five times 200 KiB and a little fit into half of it, and something small, and no sixth.
+    for _ in 0..5 {
+        frames.get(&organizations()).await.unwrap();
+        let some = frames.next_of(&[DATA]).await.expect("as much as the window takes");
+        assert_eq!(some.payload.len(), 10);
+    }
+    let alice = world.user("alice");
+    let refused = alice.get(&organizations()).await;
+    assert_eq!(refused.code, 429, "{}", refused.text());
+    assert_eq!(
+        refused.text(),
+        "Too many answers wait to be read, please read some first.\n"
+    );
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let rejected = r#"apiserver_flowcontrol_rejected_requests_total{flow_schema="callers",priority_level="readOnly",reason="too-many-unread"}"#;
+    assert_eq!(metric(&world, rejected).await, 1.0);
+    // What is small has room, and so has everybody else.
+    assert_eq!(alice.get("/version").await.code, 200);
+    world.user("bob").get(&organizations()).await.expect(200);
+    world.admin.get(&organizations()).await.expect(200);
+
+    // All of it comes back with the connection.
+    drop(frames);
+    let again = async || match alice.get(&organizations()).await {
+        answer if answer.code == 200 => Ok(()),
+        answer => Err(answer.text()),
+    };
+    eventually("there is room for an answer", DEADLINE, again).await;
 }

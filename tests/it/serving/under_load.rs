@@ -158,6 +158,7 @@ impl Handler for Gate {
         let mut credentials = Credentials {
             headers: request.headers_mut(),
             certificates: &peer.certificates,
+            address: peer.remote_addr.ip(),
         };
         let text = match self.0.authenticate(&mut credentials).await {
             Ok(user) => user.name,

@@ -25,7 +25,8 @@ pub(super) struct Target {
     pub(super) reader: Door,
     pub(super) mallory: kube::Client,
     pub(super) hoarder: kube::Client,
-    pub(super) nobody: kube::Client,
+    /// Without a certificate.
+    pub(super) nobody: Door,
     pub(super) tally: Arc<Tally>,
     pub(super) stop: CancellationToken,
 }
@@ -67,7 +68,9 @@ pub(super) fn begin(target: Arc<Target>) -> Vec<JoinHandle<()>> {
     }
     tasks.push(again(&target, Duration::from_millis(200), huge_body));
     tasks.push(again(&target, Duration::from_millis(50), bad_json));
-    tasks.push(again(&target, Duration::from_millis(200), bad_token));
+    for _ in 0..5 {
+        tasks.push(again(&target, Duration::from_millis(100), bad_token));
+    }
     tasks.push(again(&target, Duration::from_millis(100), resets));
     tasks.push(again(&target, Duration::from_millis(100), pings));
     tasks.push(again(&target, Duration::from_millis(100), endless_headers));
@@ -134,9 +137,23 @@ async fn bad_json(it: Arc<Target>) {
     }
 }
 
+/// Tokens that nobody has seen before.
 async fn bad_token(it: Arc<Target>) {
-    it.tally
-        .count("bad token", ask(&it.nobody, Method::GET, &organizations(), "").await);
+    let Ok(mut raw) = it.nobody.try_open().await else {
+        return it.tally.note("bad token", "cut", 1);
+    };
+    for _ in 0..20 {
+        let token: u128 = rand::random();
+        let path = organizations();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token:x}\r\n\r\n");
+        if raw.try_send(head.as_bytes()).await.is_err() {
+            return it.tally.note("bad token", "cut", 1);
+        }
+        match raw.response().await {
+            (0, _) => return it.tally.note("bad token", "cut", 1),
+            (code, _) => it.tally.count("bad token", Ok(code)),
+        }
+    }
 }
 
 /// Requests that are taken back at once.

@@ -1,7 +1,11 @@
-//! Seats, and who gets the next one.
+//! Seats, and who gets the next one: what k8s.io/apiserver pkg/util/flowcontrol does, in one small form. A flow queues behind
+//! itself, and seats that become free go round the flows.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +15,16 @@ use tokio::time::Instant;
 
 use crate::telemetry::metrics::FlowMetrics;
 
-/// Requests of one caller that may wait.
+/// Requests of one flow that may wait.
 const QUEUE: usize = 200;
-/// Requests of all callers that may wait, for each seat.
+/// Requests of all flows that may wait, for each seat.
 const QUEUES: usize = 10;
 
-/// A number of seats. One caller has at most half of them, so that nobody who holds seats for as long as a request may take
-/// (a slow upload, an answer that is not read) leaves none to others.
+/// A number of seats. One flow (a caller, or an address) has at most half of them, so that nobody who holds seats for as long
+/// as a request may take (a slow upload, an answer that is not read) leaves none to others.
 ///
 /// One short lock, held for two lookups by number and taken twice a request: less than what authentication costs.
-pub(super) struct Pool {
+pub struct Pool {
     seats: usize,
     share: usize,
     state: Mutex<State>,
@@ -30,16 +34,16 @@ pub(super) struct Pool {
 
 /// There is no place in the queue, or the turn did not come in time.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refused;
+pub struct Refused;
 
 /// A seat, until dropped.
-pub(super) struct Seat {
+pub struct Seat {
     pool: Arc<Pool>,
-    flow: Caller,
+    flow: Name,
 }
 
-/// A caller's name as a number that nobody outside can foresee. Two names of one number would be one caller to us.
-type Caller = u64;
+/// A flow's name as a number that nobody outside can foresee. Two names of one number would be one flow to us.
+type Name = u64;
 
 #[derive(Default)]
 struct State {
@@ -47,12 +51,12 @@ struct State {
     waiting: usize,
     /// Names the next place in a queue.
     places: u64,
-    flows: HashMap<Caller, Flow>,
-    /// Callers that wait, each once, in the order of their turns.
-    turns: VecDeque<Caller>,
+    flows: HashMap<Name, Flow>,
+    /// Flows that wait, each once, in the order of their turns.
+    turns: VecDeque<Name>,
 }
 
-/// One caller, as long as it has a seat or waits.
+/// A flow, as long as it has a seat or waits.
 #[derive(Default)]
 struct Flow {
     taken: usize,
@@ -62,7 +66,7 @@ struct Flow {
 /// A place in a queue, which is left when this is dropped.
 struct Place {
     pool: Arc<Pool>,
-    flow: Caller,
+    flow: Name,
     number: u64,
     seated: bool,
 }
@@ -70,7 +74,8 @@ struct Place {
 // === impl Pool ===
 
 impl Pool {
-    pub(super) fn new(seats: usize, metrics: FlowMetrics) -> Arc<Self> {
+    /// So many seats; what becomes of them is counted by `metrics`.
+    pub fn new(seats: usize, metrics: FlowMetrics) -> Arc<Self> {
         metrics.seats(seats);
         Arc::new(Self {
             seats,
@@ -81,9 +86,12 @@ impl Pool {
         })
     }
 
-    /// A seat for `user`, after at most `patience`.
-    pub(super) async fn enter(self: &Arc<Self>, user: &str, patience: Duration) -> Result<Seat, Refused> {
-        let flow = self.names.hash_one(user);
+    /// A seat for a request of `flow`, after at most `patience`.
+    ///
+    /// # Errors
+    /// Too many wait already, or the turn did not come in time.
+    pub async fn enter(self: &Arc<Self>, flow: &(impl Hash + ?Sized), patience: Duration) -> Result<Seat, Refused> {
+        let flow = self.names.hash_one(flow);
         let (mut place, turn) = {
             let mut state = self.state.lock();
             if self.sit(&mut state, flow) {
@@ -111,7 +119,7 @@ impl Pool {
         Ok(self.seat(flow))
     }
 
-    fn seat(self: &Arc<Self>, flow: Caller) -> Seat {
+    fn seat(self: &Arc<Self>, flow: Name) -> Seat {
         Seat {
             pool: self.clone(),
             flow,
@@ -119,34 +127,34 @@ impl Pool {
     }
 
     /// Takes a seat if one is free. Nobody waits then but those who have their share.
-    fn sit(&self, state: &mut State, flow: Caller) -> bool {
+    fn sit(&self, state: &mut State, flow: Name) -> bool {
         if state.taken >= self.seats {
             return false;
         }
-        let caller = state.flows.entry(flow).or_default();
-        if caller.taken >= self.share {
+        let own = state.flows.entry(flow).or_default();
+        if own.taken >= self.share {
             return false;
         }
-        caller.taken += 1;
+        own.taken += 1;
         state.taken += 1;
         self.metrics.executing(1);
         true
     }
 
-    fn queue(self: &Arc<Self>, state: &mut State, flow: Caller) -> Option<(Place, oneshot::Receiver<()>)> {
+    fn queue(self: &Arc<Self>, state: &mut State, flow: Name) -> Option<(Place, oneshot::Receiver<()>)> {
         if state.waiting >= self.seats * QUEUES {
             return None;
         }
-        let caller = state.flows.entry(flow).or_default();
-        if caller.queue.len() >= QUEUE {
+        let own = state.flows.entry(flow).or_default();
+        if own.queue.len() >= QUEUE {
             return None;
         }
-        if caller.queue.is_empty() {
+        if own.queue.is_empty() {
             state.turns.push_back(flow);
         }
         let (sender, turn) = oneshot::channel();
         let number = state.places;
-        caller.queue.push_back((number, sender));
+        own.queue.push_back((number, sender));
         state.places += 1;
         state.waiting += 1;
         self.metrics.in_queue(1);
@@ -164,19 +172,19 @@ impl Pool {
         let mut looked = 0;
         while state.taken < self.seats && looked < state.turns.len() {
             let Some(flow) = state.turns.pop_front() else { return };
-            let Some(caller) = state.flows.get_mut(&flow) else {
+            let Some(own) = state.flows.get_mut(&flow) else {
                 continue;
             };
-            if caller.taken >= self.share {
+            if own.taken >= self.share {
                 state.turns.push_back(flow);
                 looked += 1;
                 continue;
             }
-            let Some((_, sender)) = caller.queue.pop_front() else {
+            let Some((_, sender)) = own.queue.pop_front() else {
                 continue;
             };
-            caller.taken += 1;
-            if !caller.queue.is_empty() {
+            own.taken += 1;
+            if !own.queue.is_empty() {
                 state.turns.push_back(flow);
             }
             state.taken += 1;
@@ -189,12 +197,12 @@ impl Pool {
         }
     }
 
-    fn leave(&self, flow: Caller) {
+    fn leave(&self, flow: Name) {
         let mut state = self.state.lock();
         state.taken -= 1;
         self.metrics.executing(-1);
-        if let Some(caller) = state.flows.get_mut(&flow) {
-            caller.taken -= 1;
+        if let Some(own) = state.flows.get_mut(&flow) {
+            own.taken -= 1;
         }
         if state.waiting > 0 {
             self.call(&mut state);
@@ -202,13 +210,13 @@ impl Pool {
         state.forget(flow);
     }
 
-    fn give_up(&self, flow: Caller, number: u64) {
+    fn give_up(&self, flow: Name, number: u64) {
         let mut state = self.state.lock();
-        let caller = state.flows.get_mut(&flow);
-        let place = caller.and_then(|caller| {
-            let at = caller.queue.iter().position(|(other, _)| *other == number)?;
-            caller.queue.remove(at);
-            Some(caller.queue.is_empty())
+        let own = state.flows.get_mut(&flow);
+        let place = own.and_then(|own| {
+            let at = own.queue.iter().position(|(other, _)| *other == number)?;
+            own.queue.remove(at);
+            Some(own.queue.is_empty())
         });
         let Some(last) = place else {
             // It had been called already.
@@ -223,25 +231,49 @@ impl Pool {
         state.forget(flow);
     }
 
-    /// How many seats are taken, requests wait, and callers are known.
+    /// So many seats, which nobody looks at.
     #[cfg(test)]
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
+    pub(crate) fn of(seats: usize) -> Arc<Self> {
+        Self::new(seats, crate::telemetry::metrics::Metrics::new().token_review_flow())
+    }
+
+    /// How many seats are taken, requests wait, and flows are known.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let state = self.state.lock();
         (state.taken, state.waiting, state.flows.len())
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("seats", &self.seats)
+            .finish_non_exhaustive()
     }
 }
 
 // === impl State ===
 
 impl State {
-    /// A caller without anything costs nothing.
-    fn forget(&mut self, flow: Caller) {
-        let gone = |caller: &Flow| caller.taken == 0 && caller.queue.is_empty();
+    /// A flow without anything costs nothing.
+    fn forget(&mut self, flow: Name) {
+        let gone = |own: &Flow| own.taken == 0 && own.queue.is_empty();
         if self.flows.get(&flow).is_some_and(gone) {
             self.flows.remove(&flow);
         }
     }
 }
+
+// === impl Refused ===
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("too many wait already, or the turn did not come in time")
+    }
+}
+
+impl std::error::Error for Refused {}
 
 // === impl Seat ===
 
