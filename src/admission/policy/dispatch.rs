@@ -88,6 +88,9 @@ pub(super) async fn dispatch(
                     asked.namespace = Some(shown(namespace.as_ref().map_err(Clone::clone)?));
                 }
                 let verdict = asked.ask(policy, &view, param).await;
+                if let Some(conditions) = &verdict.conditions {
+                    policies.conditions_asked(&policy.name, request.operation, conditions);
+                }
                 take(policies, policy, binding, &verdict, notes, &mut denials);
                 annotate(
                     policies,

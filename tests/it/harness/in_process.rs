@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) kubecarrier_templates: bool,
     /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
     pub(crate) front_proxy_ca: Option<String>,
+    /// `--kubeconfig`: the cluster whose admission it follows.
+    pub(crate) cluster_kubeconfig: Option<std::path::PathBuf>,
     /// What is recorded of requests.
     pub(crate) audit: bulward::config::Audit,
     /// How much of the past it remembers.
@@ -131,7 +133,7 @@ impl InProcess {
             encryption: None,
             history: settings.history,
             limits: settings.limits,
-            cluster: Cluster::None,
+            cluster: settings.cluster_kubeconfig.map_or(Cluster::None, Cluster::Kubeconfig),
             authentication: Authentication {
                 cluster: Cluster::None,
                 skip_lookup: true,
