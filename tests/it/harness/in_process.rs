@@ -100,6 +100,13 @@ impl InProcess {
 
     /// As [`InProcess::with`], for other API groups than the program's own.
     pub(crate) async fn serving(storage: Arc<dyn Storage>, settings: Settings, registry: Registry) -> Self {
+        let server = Self::beginning(storage, settings, registry).await;
+        server.ready().await;
+        server
+    }
+
+    /// As [`InProcess::serving`], without waiting until it is ready.
+    pub(crate) async fn beginning(storage: Arc<dyn Storage>, settings: Settings, registry: Registry) -> Self {
         install_tls_provider();
         let folder = guardian::temporary("server");
         let path = |name: &str| folder.path().join(name);
@@ -157,15 +164,13 @@ impl InProcess {
         };
         let shutdown = Shutdown::new();
         let serving = server::serve(config, registry, storage.clone(), listener, shutdown.clone());
-        let server = Self {
+        Self {
             port,
             storage,
             shutdown,
             served: Some(tokio::spawn(serving)),
             _folder: folder,
-        };
-        server.ready().await;
-        server
+        }
     }
 
     /// Where it listens, on loopback.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{NAMESPACE, policy, thing, twin};
 use crate::harness::in_process::{DEADLINE, InProcess, Settings, memory};
-use crate::harness::twin::{Ask, Twin};
+use crate::harness::twin::{Ask, Twin, registry};
 use crate::harness::{ControlPlane, eventually};
 
 const API: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -225,4 +225,43 @@ async fn a_policy_about_one_view_judges_writes_through_both() {
         }
     })
     .await;
+}
+
+/// Who has not read the policies is not ready: writes would be refused.
+#[tokio::test]
+async fn readiness_waits_for_policies_and_bindings() {
+    let plane = ControlPlane::shared().await;
+    let user = "reader.policies.io";
+    let may_read = |configurations: &[&str]| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": [
+            {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["admissionregistration.k8s.io"], "resources": configurations, "verbs": ["get", "list", "watch"]},
+        ]})
+    };
+    let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": user},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]});
+    let mut readable = vec!["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+    plane.apply(&[may_read(&readable), binding]).await;
+    let settings = Settings {
+        cluster_kubeconfig: Some(plane.add_user(user, &[])),
+        ..Settings::default()
+    };
+    let registry = registry("ready.policies.io", vec![super::anything("Thing", true)]);
+    let server = InProcess::beginning(memory().await.storage.clone(), settings, registry).await;
+    let admin = server.admin();
+    let says = async |code: u16, part: &str| {
+        eventually(&format!("{code} {part}"), DEADLINE, async || {
+            let answer = admin.get("/readyz/informer-sync").await;
+            let said = answer.code == code && answer.text().contains(part);
+            if said { Ok(()) } else { Err(answer.text()) }
+        })
+        .await;
+    };
+    for missing in ["validatingadmissionpolicies", "validatingadmissionpolicybindings"] {
+        says(500, &format!("{missing} have not been read yet")).await;
+        readable.push(missing);
+        plane.apply(&[may_read(&readable)]).await;
+    }
+    says(200, "ok").await;
 }

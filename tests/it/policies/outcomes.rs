@@ -1,5 +1,7 @@
 //! What becomes of a write: codes, reasons, causes, warnings; by matching, parameters, conditions and failure policies.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -7,6 +9,7 @@ use super::{NAMESPACE, compare, configure, policy, thing, twin};
 use crate::audit::{events, of_request, recording};
 use crate::harness::twin::{Ask, Twin};
 use crate::harness::{AUDIT_POLICY, ControlPlane, guardian};
+use crate::metrics::scrape::{Labels, Scrape};
 
 /// Kube-apiserver records what is asked of it.
 const GROUP: &str = "outcomes.policies.io";
@@ -519,6 +522,62 @@ fn annotations(events: &[Value], id: &str) -> Option<Value> {
     )
 }
 
+/// What both have counted of the policies of this test.
+const COUNTED: [&str; 4] = [
+    "apiserver_validating_admission_policy_check_total",
+    "apiserver_validating_admission_policy_check_duration_seconds_count",
+    "apiserver_admission_match_condition_evaluation_errors_total",
+    "apiserver_admission_match_condition_evaluation_seconds_count",
+];
+/// What both export alike, whatever they count.
+const FAMILIES: [&str; 5] = [
+    "apiserver_admission_step_admission_duration_seconds",
+    "apiserver_admission_controller_admission_duration_seconds",
+    "apiserver_admission_match_condition_evaluation_seconds",
+    "apiserver_validating_admission_policy_check_total",
+    "apiserver_validating_admission_policy_check_duration_seconds",
+];
+
+/// Compares the metrics. How many series there are.
+async fn compare_metrics(twin: &Twin, wrong: &mut Vec<String>) -> usize {
+    let (ours, theirs) = (
+        Scrape::of(&twin.ours.caller).await,
+        Scrape::of(&twin.theirs.caller).await,
+    );
+    let mut compared = 0;
+    for name in COUNTED {
+        let counted = |scrape: &Scrape| -> BTreeMap<Labels, String> {
+            let own = |labels: &Labels| {
+                let policy = labels.get("policy").or(labels.get("name"));
+                // The last one is asked until both know it.
+                policy.is_some_and(|policy| policy.ends_with(GROUP) && !policy.starts_with("zz-last"))
+            };
+            let own = scrape.samples(name).filter(|(labels, _)| own(labels));
+            own.map(|(labels, value)| (labels.clone(), value.to_string())).collect()
+        };
+        let (ours, theirs) = (counted(&ours), counted(&theirs));
+        compared += theirs.len();
+        assert!(!theirs.is_empty(), "{name}: Go has nothing to compare");
+        for labels in ours.keys().chain(theirs.keys()).collect::<BTreeSet<_>>() {
+            let (ours, theirs) = (ours.get(labels), theirs.get(labels));
+            if ours != theirs {
+                wrong.push(format!("{name}{labels:?}\n  ours   {ours:?}\n  theirs {theirs:?}"));
+            }
+        }
+    }
+    for family in FAMILIES {
+        let of = |scrape: &Scrape| (scrape.labels(family), scrape.buckets(family));
+        if of(&ours) != of(&theirs) {
+            wrong.push(format!(
+                "{family}\n  ours   {:?}\n  theirs {:?}",
+                of(&ours),
+                of(&theirs)
+            ));
+        }
+    }
+    compared
+}
+
 #[tokio::test]
 async fn policies_decide_as_in_kube_apiserver() {
     let folder = guardian::temporary("policies");
@@ -562,8 +621,9 @@ async fn policies_decide_as_in_kube_apiserver() {
             ));
         }
     }
+    let series = compare_metrics(&twin, &mut wrong).await;
     println!(
-        "{} outcomes of {} policies compared, {annotated} with audit annotations, {} differences",
+        "{} outcomes of {} policies compared, {annotated} with audit annotations, and {series} series of metrics; {} differences",
         asked.len(),
         cases.len(),
         wrong.len()
