@@ -38,6 +38,7 @@ pub(super) fn call(name: &str, arguments: &[Value], budget: &mut Budget) -> Resu
     let [Value::List(items), rest @ ..] = arguments else {
         return Ok(None);
     };
+    budget.spend(items.len() as u64)?;
     Ok(Some(match (name, rest) {
         ("distinct", []) => distinct(items, budget)?,
         ("flatten", []) => list(flatten(items, 1, budget)?),
@@ -80,8 +81,15 @@ fn index(at: Option<usize>) -> Value {
 fn distinct(items: &[Value], budget: &mut Budget) -> Result<Value, Failure> {
     let mut unique: Vec<Value> = Vec::with_capacity(items.len());
     for item in items {
-        budget.spend(unique.len() as u64)?;
-        if !unique.iter().any(|other| equal(item, other)) {
+        let mut seen = false;
+        for other in &unique {
+            budget.spend_value(other)?;
+            if equal(item, other) {
+                seen = true;
+                break;
+            }
+        }
+        if !seen {
             unique.push(item.clone());
         }
     }
@@ -154,8 +162,9 @@ fn sort(items: &Arc<Vec<Value>>, keys: &[Value], budget: &mut Budget) -> Result<
     if keys.iter().any(|key| type_name(key) != type_name(first)) {
         return Err(Failure::new("list elements must have the same type"));
     }
-    let rounds = keys.len().max(1).ilog2() as usize + 1;
-    budget.spend((keys.len() * rounds) as u64)?;
+    for _ in 0..=keys.len().ilog2() {
+        keys.iter().try_for_each(|key| budget.spend_value(key))?;
+    }
     let mut pairs: Vec<(&Value, &Value)> = keys.iter().zip(items.iter()).collect();
     pairs.sort_by(|(left, _), (right, _)| compare(left, right).unwrap_or(Ordering::Equal));
     Ok(list(pairs.into_iter().map(|(_, item)| item.clone()).collect()))

@@ -12,15 +12,33 @@ pub(super) fn call(name: &str, arguments: &[Value], budget: &mut Budget) -> Resu
     let [Value::List(left), Value::List(right)] = arguments else {
         return Ok(None);
     };
-    budget.spend((left.len() as u64).saturating_mul(right.len() as u64))?;
-    let contains = |all: &[Value], some: &[Value]| some.iter().all(|item| has(all, item));
+    let mut contains = |all: &[Value], some: &[Value]| -> Result<bool, Failure> {
+        for item in some {
+            if !has(all, item, budget)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
     Ok(Some(Value::Bool(match name {
-        "sets.contains" => contains(left, right),
-        "sets.equivalent" => contains(left, right) && contains(right, left),
-        _ => left.iter().any(|item| has(right, item)),
+        "sets.contains" => contains(left, right)?,
+        "sets.equivalent" => contains(left, right)? && contains(right, left)?,
+        _ => {
+            let mut found = false;
+            for item in left.iter() {
+                found = found || has(right, item, budget)?;
+            }
+            found
+        }
     })))
 }
 
-fn has(list: &[Value], item: &Value) -> bool {
-    list.iter().any(|other| equal(other, item))
+fn has(list: &[Value], item: &Value, budget: &mut Budget) -> Result<bool, Failure> {
+    for other in list {
+        budget.spend_value(other)?;
+        if equal(other, item) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

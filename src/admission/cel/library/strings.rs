@@ -161,7 +161,10 @@ fn join(arguments: &[Value], budget: &mut Budget) -> Result<Option<Value>, Failu
         })
         .collect();
     match texts {
-        Some(texts) => Ok(Some(string(texts.join(separator)))),
+        Some(texts) => {
+            budget.spend_bytes(texts.iter().map(|text| text.len()).sum())?;
+            Ok(Some(string(texts.join(separator))))
+        }
         None => Ok(None),
     }
 }
