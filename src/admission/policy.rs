@@ -76,7 +76,11 @@ impl Policies {
         self.current.missing()
     }
 
+    /// As in Go, conditions that all hold are not timed.
     fn conditions_asked(&self, policy: &str, operation: &str, asked: &cel::Asked) {
+        if asked.matched == cel::Matched::Yes {
+            return;
+        }
         let call = Call {
             name: policy,
             step: "validate",

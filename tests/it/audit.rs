@@ -50,7 +50,7 @@ pub(crate) fn events(path: &Path) -> Vec<Value> {
 }
 
 /// The events of one request, once the last of them is there.
-pub(crate) async fn of_request(path: &Path, audit_id: &str, last: &str) -> Vec<Value> {
+async fn of_request(path: &Path, audit_id: &str, last: &str) -> Vec<Value> {
     eventually(&format!("{last} of {audit_id}"), DEADLINE, async || {
         let all = events(path);
         let own: Vec<Value> = all.into_iter().filter(|event| event["auditID"] == audit_id).collect();

@@ -91,7 +91,7 @@ fn merge(into: &mut Value, from: Value) {
     }
 }
 
-/// How many objects are created at once.
+/// How many requests are sent at once.
 const AT_ONCE: usize = 8;
 
 /// Creates policies and bindings. Answers with those that kube-apiserver refuses, and why.
@@ -159,7 +159,13 @@ async fn compare(twin: &Twin, ask: &Ask) -> Compared {
     let shown = |answer: &Answer| {
         let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let status = if answer.code < 300 { Value::Null } else { body };
-        format!("{} {status}\n    {}", answer.code, warnings(answer).join("\n    "))
+        let said = format!("{} {status}\n    {}", answer.code, warnings(answer).join("\n    "));
+        // Names that a server makes up end differently.
+        let mut parts = said.split("made-");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |said, part| {
+            said + "made-" + part.trim_start_matches(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        })
     };
     Compared {
         ours: shown(&answers.ours),

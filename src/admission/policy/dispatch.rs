@@ -289,10 +289,9 @@ pub(super) fn forbidden(request: &Request<'_>, why: &str) -> Status {
         text.filter(|text| !text.is_empty())
     };
     let own = Some(request.name).filter(|name| !name.is_empty());
-    // A name that the server made up is not the caller's.
     let name = own
-        .or_else(|| metadata("generateName"))
         .or_else(|| metadata("name"))
+        .or_else(|| metadata("generateName"))
         .unwrap_or("Unknown");
     Status::forbidden(&request.group_resource(), name, why)
 }

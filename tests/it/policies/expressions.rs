@@ -1,5 +1,6 @@
 //! Expressions, evaluated by both: what each makes of it comes back as a warning.
 
+use futures::stream::{self, StreamExt};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ fn spec() -> Value {
     json!({
         "count": 4, "ratio": 0.5, "text": "abc", "pattern": "^a", "broken": "(", "nothing": null, "flag": true,
         "list": [1, 2, 3], "empty": [], "map": {"a": 1, "b": 2}, "big": i64::MAX, "small": i64::MIN, "huge": 1e30,
-        "exponent": 1.5e3, "whole": 2.0, "negative": -7, "cpu": "1500m", "unicode": "äöü€😀", "since": "2020-02-29T12:30:45Z",
+        "exponent": 1500.25, "whole": 2.0, "negative": -7, "cpu": "1500m", "unicode": "äöü€😀", "since": "2020-02-29T12:30:45Z",
         "percent": "%", "ports": [{"name": "http", "port": 80}, {"name": "https", "port": 443}],
         "texts": {"none": "", "space": " 1", "hexadecimal": "0x10", "over": "9223372036854775808", "nan": "NaN", "minus": "-1",
             "five": "5", "day": "1d", "date": "2020-01-01", "ahead": "a(?=b)"},
@@ -93,9 +94,12 @@ fn policies(group: &str, batches: &[Batch]) -> Vec<[Value; 2]> {
 async fn ask(twin: &Twin, batches: &[Batch], wrong: &mut Vec<String>) -> (usize, usize) {
     let path = twin.path(&format!("namespaces/{NAMESPACE}/things?dryRun=All"));
     let (mut compared, mut known) = (0, 0);
-    for batch in batches {
+    let answers = batches.iter().map(async |batch| {
         let ask = Ask::json(Method::POST, &path, &thing(&twin.group, &batch.name, spec()));
-        let answers = twin.send(&ask).await;
+        twin.send(&ask).await
+    });
+    let answers: Vec<_> = stream::iter(answers).buffered(super::AT_ONCE).collect().await;
+    for (batch, answers) in batches.iter().zip(&answers) {
         let answers = answers.expect(201);
         let (ours, theirs) = (warnings(&answers.ours), warnings(&answers.theirs));
         if !batch.truths {

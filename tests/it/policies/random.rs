@@ -183,7 +183,8 @@ impl Generator {
             3 => format!("{}.map(x, x + {})", self.list(depth), self.int(depth)),
             4 => format!("{}.{}()", self.list(depth), self.one(&["sort", "reverse", "distinct"])),
             5 => format!("{}.slice({}, {})", self.list(depth), self.int(0), self.int(depth)),
-            6 => format!("{}.sortBy(x, -x)", self.list(depth)),
+            // Go panics, and says so, where the list itself goes wrong.
+            6 => format!("{}.sortBy(x, -x)", self.one(leaf)),
             7 => format!("{}.transformList(i, v, i + v)", self.list(depth)),
             _ => self.one(leaf),
         }
