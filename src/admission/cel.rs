@@ -21,7 +21,6 @@ mod lower;
 mod node;
 mod operators;
 mod pool;
-mod quantity;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -33,7 +32,7 @@ use kube::core::cel::cel::parser::Parser;
 
 pub use authorizer::Authorizer;
 pub(crate) use budget::{Budget, POLICY};
-pub use conditions::{Conditions, Matched};
+pub use conditions::{Asked, Conditions, Matched};
 pub use error::Failure;
 pub(crate) use evaluate::Evaluator;
 pub(crate) use pool::run;
@@ -113,9 +112,7 @@ impl Program {
         }
         let parser = Parser::new().enable_optional_syntax(true).max_recursion_depth(DEPTH);
         match parser.parse(source) {
-            Ok(expression) => Ok(Self {
-                node: lower::lower(expression),
-            }),
+            Ok(expression) => lower::lower(expression).map(|node| Self { node }),
             Err(errors) => Err(short(&errors)),
         }
     }
@@ -192,7 +189,7 @@ impl Compiled {
                 };
                 (Some(failure), text)
             }),
-            Err(error) => Err((None, format!("compilation error: {error}"))),
+            Err(error) => Err((None, format!("compilation error: compilation failed: {error}"))),
         }
     }
 }

@@ -22,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 pub use request::{Request, View};
 
 use super::READY;
+use super::cel;
 use super::equivalents::Equivalents;
 use super::namespaces::Namespaces;
 use crate::authz::Authorizer;
+use crate::telemetry::metrics::admission::{AdmissionMetrics, Call};
 use crate::telemetry::metrics::policies::PolicyMetrics;
 use crate::wire::notes::Notes;
 use crate::wire::status::Status;
@@ -36,6 +38,7 @@ pub struct Policies {
     namespaces: Namespaces,
     authorizer: Arc<dyn Authorizer>,
     metrics: PolicyMetrics,
+    admission: Arc<AdmissionMetrics>,
     served: plugin::Served,
 }
 
@@ -46,7 +49,7 @@ impl Policies {
         namespaces: Namespaces,
         resources: &Equivalents,
         authorizer: Arc<dyn Authorizer>,
-        metrics: PolicyMetrics,
+        (metrics, admission): (PolicyMetrics, Arc<AdmissionMetrics>),
         stop: &CancellationToken,
     ) -> Self {
         Self {
@@ -54,6 +57,7 @@ impl Policies {
             namespaces,
             authorizer,
             metrics,
+            admission,
             served: plugin::Served::new(resources),
         }
     }
@@ -67,9 +71,22 @@ impl Policies {
         }
     }
 
-    /// Waits until the policies are known.
-    pub async fn ready(&self) {
-        self.current.ready().await;
+    /// What has not been read yet.
+    pub fn missing(&self) -> Option<&'static str> {
+        self.current.missing()
+    }
+
+    /// As in Go, conditions that all hold are not timed.
+    fn conditions_asked(&self, policy: &str, operation: &str, asked: &cel::Asked) {
+        if asked.matched == cel::Matched::Yes {
+            return;
+        }
+        let call = Call {
+            name: policy,
+            step: "validate",
+            operation,
+        };
+        self.admission.conditions(call, "policy", asked.errors, asked.elapsed);
     }
 
     /// Asks every policy that is bound to such a write. Warnings and audit annotations go into `notes`.

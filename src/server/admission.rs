@@ -23,6 +23,7 @@ use crate::telemetry::metrics::Metrics;
 /// What follows the cluster, and decides.
 pub(super) struct Admissions {
     sources: Arc<Sources>,
+    policies: Option<Arc<Policies>>,
     plugins: Arc<Plugins>,
 }
 
@@ -50,6 +51,7 @@ impl Admissions {
         ));
         let metrics = all.admission();
         let mut plugins = Plugins::new(metrics.clone());
+        let mut policies = None;
         for plugin in Plugin::ALL.into_iter().filter(|plugin| config.admission.runs(*plugin)) {
             let (sources, metrics) = (sources.clone(), metrics.clone());
             match plugin {
@@ -59,15 +61,16 @@ impl Admissions {
                     plugins.push(plugin.name(), Arc::new(webhooks));
                 }
                 Plugin::ValidatingAdmissionPolicy => {
-                    let policies = Policies::follow(
+                    let followed = Arc::new(Policies::follow(
                         &client,
                         sources.namespaces().clone(),
                         &resources,
                         authorizer.clone(),
-                        all.policies(),
+                        (all.policies(), metrics),
                         stop,
-                    );
-                    plugins.push(plugin.name(), Arc::new(policies));
+                    ));
+                    plugins.push(plugin.name(), followed.clone());
+                    policies = Some(followed);
                 }
                 Plugin::ValidatingAdmissionWebhook => {
                     let webhooks = ValidatingAdmissionWebhook { sources, metrics };
@@ -76,7 +79,11 @@ impl Admissions {
             }
         }
         let plugins = Arc::new(plugins);
-        Ok(Some(Self { sources, plugins }))
+        Ok(Some(Self {
+            sources,
+            policies,
+            plugins,
+        }))
     }
 
     /// What the store asks.
@@ -87,7 +94,8 @@ impl Admissions {
     /// Adds a check: who has not read the configuration refuses writes, and should be sent none.
     pub(super) fn checked(self, health: Health) -> Health {
         health.with("informer-sync", &[Endpoint::Readyz], move || {
-            let missing = self.sources.missing();
+            let policies = || self.policies.as_ref().and_then(|policies| policies.missing());
+            let missing = self.sources.missing().or_else(policies);
             async move { missing.map_or(Ok(()), |name| Err(format!("{name} have not been read yet"))) }
         })
     }

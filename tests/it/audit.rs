@@ -16,7 +16,7 @@ use crate::harness::eventually;
 use crate::harness::in_process::{DEADLINE, Settings};
 
 /// Records as `policy` says into `folder/audit.log`.
-fn recording(folder: &Path, policy: &str) -> Settings {
+pub(crate) fn recording(folder: &Path, policy: &str) -> Settings {
     let file = folder.join("policy.yaml");
     std::fs::write(&file, policy).expect("write into our own folder");
     Settings {
@@ -40,7 +40,7 @@ fn recording(folder: &Path, policy: &str) -> Settings {
 }
 
 /// All events in a file; a line that is being written is not one yet.
-fn events(path: &Path) -> Vec<Value> {
+pub(crate) fn events(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let parsed = whole

@@ -16,6 +16,7 @@ mod layering;
 mod limits;
 mod live;
 mod metrics;
+mod policies;
 mod serving;
 mod soak;
 mod source;

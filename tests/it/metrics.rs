@@ -6,5 +6,5 @@ mod go;
 mod health;
 mod monitoring;
 mod reset;
-mod scrape;
+pub(crate) mod scrape;
 mod visible;

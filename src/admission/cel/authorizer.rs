@@ -73,6 +73,24 @@ impl Authorizer {
 /// The name of `authorizer.requestResource` in a tree.
 pub(super) const REQUEST_RESOURCE: &str = "authorizer.requestResource";
 
+/// What can be asked of it.
+pub(super) const METHODS: [&str; 14] = [
+    "allowed",
+    "check",
+    "error",
+    "errored",
+    "fieldSelector",
+    "group",
+    "labelSelector",
+    "name",
+    "namespace",
+    "path",
+    "reason",
+    "resource",
+    "serviceAccount",
+    "subresource",
+];
+
 /// What a value of an expression is of all this, if it is.
 pub(super) fn of(value: &Value) -> Option<Check> {
     match value {

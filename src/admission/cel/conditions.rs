@@ -1,6 +1,7 @@
 //! `matchConditions` of webhooks and policies (k8s.io/apiserver pkg/admission/plugin/webhook/matchconditions/matcher.go).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 
@@ -9,6 +10,7 @@ use super::error::Failure;
 use super::evaluate::Evaluator;
 use super::{Compiled, Inputs, Variables, pool};
 use kube::core::cel::cel::Value;
+use tokio::time::Instant;
 
 /// Conditions, compiled; all of them have to hold.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +22,22 @@ struct Condition {
     compiled: Compiled,
 }
 
+/// What conditions say of a request, and what it took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// What they say.
+    pub matched: Matched,
+    /// How many went wrong.
+    pub errors: usize,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
 /// What conditions say of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Matched {
     /// All hold.
+    #[default]
     Yes,
     /// This one does not, whatever became of the others.
     No(String),
@@ -54,16 +68,35 @@ impl Conditions {
 
     /// Asks, on a thread of its own.
     pub async fn matches(&self, inputs: &Arc<Inputs>) -> Matched {
+        self.ask(inputs).await.matched
+    }
+
+    /// As [`Conditions::matches`], with what the metrics want to know.
+    pub async fn ask(&self, inputs: &Arc<Inputs>) -> Asked {
         if self.is_empty() {
-            return Matched::Yes;
+            return Asked::default();
         }
         let (conditions, inputs) = (self.clone(), inputs.clone());
         let asked = pool::run(move || conditions.evaluate(&inputs, &Variables::default())).await;
-        asked.unwrap_or_else(|aborted| Matched::Failed(aborted.to_string()))
+        asked.unwrap_or_else(|aborted| Asked {
+            matched: Matched::Failed(aborted.to_string()),
+            ..Asked::default()
+        })
     }
 
     /// Asks, here.
-    pub(crate) fn evaluate(&self, inputs: &Inputs, variables: &Variables) -> Matched {
+    pub(crate) fn evaluate(&self, inputs: &Inputs, variables: &Variables) -> Asked {
+        let started = Instant::now();
+        let (matched, errors) = self.judged(inputs, variables);
+        Asked {
+            matched,
+            errors,
+            elapsed: started.elapsed(),
+        }
+    }
+
+    /// The judgement, and how many conditions went wrong before it was clear.
+    fn judged(&self, inputs: &Inputs, variables: &Variables) -> (Matched, usize) {
         let mut evaluator = Evaluator::new(inputs, variables, Budget::new(budget::CONDITIONS));
         let mut outcomes = Vec::with_capacity(self.0.len());
         for condition in self.0.iter() {
@@ -71,7 +104,7 @@ impl Conditions {
                 Ok(value) => outcomes.push((&condition.name, Ok(value))),
                 Err((failure, text)) => {
                     if failure.as_ref().is_some_and(Failure::is_final) {
-                        return Matched::Failed(text);
+                        return (Matched::Failed(text), 0);
                     }
                     outcomes.push((&condition.name, Err(text)));
                 }
@@ -82,20 +115,26 @@ impl Conditions {
 }
 
 /// One that is false decides; otherwise one that went wrong.
-fn judge(outcomes: Vec<(&String, Result<Value, String>)>) -> Matched {
+fn judge(outcomes: Vec<(&String, Result<Value, String>)>) -> (Matched, usize) {
     let mut wrong: Vec<String> = Vec::new();
+    let mut errors = 0;
     for (name, outcome) in outcomes {
         match outcome {
-            Ok(Value::Bool(false)) => return Matched::No(name.clone()),
+            Ok(Value::Bool(false)) => return (Matched::No(name.clone()), errors),
             Ok(_) => {}
-            Err(text) if wrong.contains(&text) => {}
-            Err(text) => wrong.push(text),
+            Err(text) => {
+                errors += 1;
+                if !wrong.contains(&text) {
+                    wrong.push(text);
+                }
+            }
         }
     }
-    match wrong.as_slice() {
+    let matched = match wrong.as_slice() {
         [] => Matched::Yes,
         [one] => Matched::Failed(one.clone()),
         // k8s.io/apimachinery pkg/util/errors Aggregate
         many => Matched::Failed(format!("[{}]", many.join(", "))),
-    }
+    };
+    (matched, errors)
 }

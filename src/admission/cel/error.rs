@@ -1,6 +1,9 @@
 //! Why an expression has no value.
 
-use kube::core::cel::cel::ExecutionError;
+use kube::core::cel::cel::Value;
+
+use super::library::times::{Duration, Timestamp};
+use super::value::as_opaque;
 
 /// Why an evaluation ended without a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +32,18 @@ impl Failure {
         Self::new("no such overload")
     }
 
+    /// An operator does not know its first operand. Those that have methods say so in fewer words (cel-go traits.Receiver).
+    pub(super) fn operator(operator: &str, operand: &Value) -> Self {
+        let receives = matches!(operand, Value::String(_))
+            || as_opaque::<Duration>(operand).is_some()
+            || as_opaque::<Timestamp>(operand).is_some();
+        if receives {
+            Self::overload()
+        } else {
+            Self::new(format!("no such overload: {operator}"))
+        }
+    }
+
     pub(super) fn key(key: &str) -> Self {
         Self::Expression(format!("no such key: {key}"))
     }
@@ -41,20 +56,5 @@ impl Failure {
     /// Whether another operand of `||` or `&&` may decide alone.
     pub(super) fn is_absorbed(&self) -> bool {
         matches!(self, Self::Expression(_))
-    }
-}
-
-/// The words of cel-go (common/types) where they are known; the values themselves are not shown.
-impl From<ExecutionError> for Failure {
-    fn from(error: ExecutionError) -> Self {
-        match error {
-            ExecutionError::NoSuchKey(key) => Self::key(&key),
-            ExecutionError::FunctionError { message, .. } => Self::Expression(message),
-            ExecutionError::UndeclaredReference(name) => Self::Expression(format!("undeclared reference to '{name}'")),
-            ExecutionError::DivisionByZero(_) => Self::new("division by zero"),
-            ExecutionError::RemainderByZero(_) => Self::new("modulus by zero"),
-            ExecutionError::Overflow(..) => Self::new("integer overflow"),
-            _ => Self::overload(),
-        }
     }
 }

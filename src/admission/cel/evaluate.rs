@@ -1,8 +1,7 @@
 //! The evaluation of an expression.
 //!
-//! The cel crate parses, and its functions and those of kube-cel are used; its own interpreter is not. That one answers
-//! `false` for a field of something that has none (Kubernetes: an error, so that the failure policy decides), copies every list
-//! that it walks, and cannot be stopped.
+//! The cel crate parses; its own interpreter is not used. That one answers `false` for a field of something that has none
+//! (Kubernetes: an error, so that the failure policy decides), copies every list that it walks, and cannot be stopped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,10 +12,11 @@ use kube::core::cel::cel::objects::{Key, KeyRef};
 use super::authorizer;
 use super::budget::Budget;
 use super::error::Failure;
-use super::library;
+use super::library::times::{Duration, Timestamp};
+use super::library::{self, SORT_BY};
 use super::node::{Call, Comprehension, Entry, Index, Node, Over, Pairs, Select};
 use super::operators;
-use super::value::{held, map, optional, type_named};
+use super::value::{as_opaque, held, list, map, optional, type_named};
 use super::{Inputs, Program, Variables};
 
 type Outcome = Result<Value, Failure>;
@@ -92,7 +92,7 @@ impl<'a> Evaluator<'a> {
             Node::And(operands) => self.logical(operands, false),
             Node::Or(operands) => self.logical(operands, true),
             Node::Not(operand) => Ok(Value::Bool(!self.truth(operand)?)),
-            Node::Negate(operand) => operators::negate(self.value(operand)?),
+            Node::Negate(operand) => operators::negate(&self.value(operand)?),
             Node::NotStrictlyFalse(operand) => match self.value(operand) {
                 Err(failure) if !failure.is_absorbed() => Err(failure),
                 outcome => Ok(Value::Bool(!matches!(outcome, Ok(Value::Bool(false))))),
@@ -128,7 +128,7 @@ impl<'a> Evaluator<'a> {
                 None => Err(Failure::overload()),
             },
             Node::Call(call) => self.call(call),
-            Node::Unsupported(what) => Err(Failure::new(format!("not supported by this server: {what}"))),
+            Node::SortBy(name, parts) => self.sort_by(name, parts),
         }
     }
 
@@ -219,6 +219,7 @@ impl<'a> Evaluator<'a> {
         };
         let found = match &operand {
             Value::Map(map) => map.get(&KeyRef::String(&select.field)).cloned(),
+            Value::List(_) => return Err(Failure::new("unsupported index type 'string' in list")),
             _ => None,
         };
         match found {
@@ -373,27 +374,34 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn call(&mut self, call: &'a Call) -> Outcome {
-        let target = call.target.as_ref().map(|target| self.value(target)).transpose()?;
-        if let Some(held) = target.as_ref().and_then(held)
-            && let [otherwise] = &*call.arguments
-        {
-            match (call.name.as_str(), held) {
-                ("orValue", Some(value)) => return Ok(value),
-                ("orValue", None) => return self.value(otherwise),
-                ("or", Some(value)) => return Ok(optional(Some(value))),
-                ("or", None) => return self.value(otherwise),
-                _ => {}
-            }
+    fn sort_by(&mut self, name: &'a str, parts: &'a [Node; 2]) -> Outcome {
+        let range = self.value(&parts[0])?;
+        let mut keys = Vec::new();
+        for item in items(&range)? {
+            keys.push(self.with(name, item, &parts[1])?);
         }
+        let arguments = [range, list(keys)];
+        library::call(&library::of(SORT_BY), SORT_BY, &arguments, &mut self.budget)
+    }
+
+    fn call(&mut self, call: &'a Call) -> Outcome {
         let mut arguments = Vec::with_capacity(call.arguments.len());
         for argument in &call.arguments {
-            arguments.push(self.value(argument)?);
+            let value = self.value(argument)?;
+            // What stands in is evaluated when it is needed.
+            if let ("or" | "orValue", Some(Some(held))) = (call.name.as_str(), held(&value)) {
+                return Ok(if call.name == "or" { optional(Some(held)) } else { held });
+            }
+            if let ("or" | "orValue", Some(None), [_, otherwise]) = (call.name.as_str(), held(&value), &*call.arguments)
+            {
+                return self.value(otherwise);
+            }
+            arguments.push(value);
         }
-        if let Some(of) = target.as_ref().and_then(authorizer::of) {
-            return of.call(&call.name, &arguments, &mut self.budget);
+        if let Some(of) = arguments.first().and_then(authorizer::of) {
+            return of.call(&call.name, &arguments[1..], &mut self.budget);
         }
-        library::call(call, target, arguments, &mut self.budget)
+        library::call(&call.libraries, &call.name, &arguments, &mut self.budget)
     }
 }
 
@@ -415,7 +423,10 @@ fn items(range: &Value) -> Result<Box<dyn Iterator<Item = Value> + '_>, Failure>
     match range {
         Value::List(list) => Ok(Box::new(list.iter().cloned())),
         Value::Map(map) => Ok(Box::new(map.map.keys().map(Value::from))),
-        _ => Err(Failure::overload()),
+        other => {
+            let why = format!("got '{}', expected iterable type", go_type(other));
+            Err(Failure::new(why))
+        }
     }
 }
 
@@ -424,6 +435,25 @@ fn two(range: &Value) -> Result<Box<dyn Iterator<Item = (Value, Value)> + '_>, F
     match range {
         Value::List(list) => Ok(Box::new((0_i64..).map(Value::Int).zip(list.iter().cloned()))),
         Value::Map(map) => Ok(Box::new(map.map.iter().map(|(key, value)| (key.into(), value.clone())))),
-        _ => Err(Failure::overload()),
+        other => {
+            let why = format!("unsupported comprehension range type: {}", go_type(other));
+            Err(Failure::new(why))
+        }
+    }
+}
+
+/// What cel-go calls the type in its own code.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "types.Bool",
+        Value::Bytes(_) => "types.Bytes",
+        Value::Float(_) => "types.Double",
+        Value::Int(_) => "types.Int",
+        Value::Null => "types.Null",
+        Value::String(_) => "types.String",
+        Value::UInt(_) => "types.Uint",
+        value if as_opaque::<Duration>(value).is_some() => "types.Duration",
+        value if as_opaque::<Timestamp>(value).is_some() => "types.Timestamp",
+        _ => "a value of a type without elements",
     }
 }

@@ -1,115 +1,105 @@
-//! Functions: the few that every policy uses, here; all others are those of the cel crate and of kube-cel, behind guards
-//! for what could grow without bounds.
+//! The functions of expressions: those of cel-go and of its extensions that Kubernetes has, and Kubernetes' own
+//! (k8s.io/apiserver pkg/cel/environment/base.go says which).
+//!
+//! As in cel-go a method is a function whose first argument it is called on. Libraries may share a name: the types of the
+//! arguments decide.
 
-use std::sync::{Arc, LazyLock};
+mod addresses;
+pub(super) mod conversions;
+mod format;
+mod formats;
+mod lists;
+mod optionals;
+mod quantities;
+mod regexes;
+mod sets;
+mod strings;
+pub(super) mod times;
+mod urls;
+mod versions;
 
-use kube::core::cel::KubeCelExt;
-use kube::core::cel::cel::{Context, Value};
+pub(super) use lists::SORT_BY;
+
+use kube::core::cel::cel::Value;
 
 use super::budget::Budget;
 use super::error::Failure;
-use super::lower::{TARGET, argument};
-use super::node::Call;
-use super::quantity;
-use super::value::{TypeName, type_name};
+use super::value::type_name;
 
-static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
+/// Calls a function; `None`: it does not know such arguments.
+pub(super) type Library = fn(&str, &[Value], &mut Budget) -> Result<Option<Value>, Failure>;
 
-/// Digits after the point that `format` may be asked for.
-const PRECISION: usize = 3;
+const LIBRARIES: [(&[&str], Library); 13] = [
+    (addresses::NAMES, addresses::call),
+    (conversions::NAMES, conversions::call),
+    (format::NAMES, format::call),
+    (formats::NAMES, formats::call),
+    (lists::NAMES, lists::call),
+    (optionals::NAMES, optionals::call),
+    (quantities::NAMES, quantities::call),
+    (regexes::NAMES, regexes::call),
+    (sets::NAMES, sets::call),
+    (strings::NAMES, strings::call),
+    (times::NAMES, times::call),
+    (urls::NAMES, urls::call),
+    (versions::NAMES, versions::call),
+];
 
+/// Functions that have an answer for whatever has their trait, and say no types where it is missing.
+const SINGLE: [&str; 2] = ["size", "sort"];
+
+/// Functions that look into what is inside of lists and maps.
+const DEEP: [&str; 6] = ["format", "indexOf", "isSorted", "lastIndexOf", "max", "min"];
+
+/// Functions for which it does not matter how large something is.
+const GLANCING: [&str; 8] = [
+    "dyn",
+    "first",
+    "hasValue",
+    "last",
+    "optional.of",
+    "optional.ofNonZeroValue",
+    "type",
+    "value",
+];
+
+/// Spends what a look at an argument costs: at all of a text, at the places of a list.
+fn read(value: &Value, budget: &mut Budget) -> Result<(), Failure> {
+    match value {
+        Value::String(text) => budget.spend_bytes(text.len()),
+        Value::Bytes(bytes) => budget.spend_bytes(bytes.len()),
+        _ => budget.spend(1),
+    }
+}
+
+/// The libraries that know a function of that name.
+pub(super) fn of(name: &str) -> Vec<Library> {
+    let knowing = LIBRARIES.iter().filter(|(names, _)| names.contains(&name));
+    knowing.map(|(_, library)| *library).collect()
+}
+
+/// Calls a function of one of the libraries.
 pub(super) fn call(
-    call: &Call,
-    target: Option<Value>,
-    arguments: Vec<Value>,
+    libraries: &[Library],
+    name: &str,
+    arguments: &[Value],
     budget: &mut Budget,
 ) -> Result<Value, Failure> {
-    if let Some(value) = own(&call.name, target.as_ref(), &arguments, budget)? {
-        return Ok(value);
+    for value in arguments {
+        if DEEP.contains(&name) {
+            budget.spend_value(value)?;
+        } else if !GLANCING.contains(&name) {
+            read(value, budget)?;
+        }
     }
-    for value in target.iter().chain(&arguments) {
-        budget.spend_value(value)?;
+    for library in libraries {
+        if let Some(value) = library(name, arguments, budget)? {
+            return Ok(value);
+        }
     }
-    guard(&call.name, target.as_ref(), &arguments, budget)?;
-    let mut context = FUNCTIONS.new_inner_scope();
-    if let Some(target) = target {
-        context.add_variable_from_value(TARGET, target);
+    if SINGLE.contains(&name) {
+        return Err(Failure::new(format!("no such overload: {name}")));
     }
-    for (at, value) in arguments.into_iter().enumerate() {
-        context.add_variable_from_value(argument(at), value);
-    }
-    Ok(Value::resolve(&call.template, &context)?)
-}
-
-fn own(name: &str, target: Option<&Value>, arguments: &[Value], budget: &mut Budget) -> Result<Option<Value>, Failure> {
-    let value = match (name, target, arguments) {
-        ("size", Some(value), []) | ("size", None, [value]) => match value {
-            Value::String(text) => {
-                budget.spend_bytes(text.len())?;
-                Value::Int(text.chars().count() as i64)
-            }
-            Value::Bytes(bytes) => Value::Int(bytes.len() as i64),
-            Value::List(list) => Value::Int(list.len() as i64),
-            Value::Map(map) => Value::Int(map.map.len() as i64),
-            _ => return Err(Failure::overload()),
-        },
-        ("startsWith" | "endsWith" | "contains", Some(Value::String(text)), [Value::String(part)]) => {
-            budget.spend_bytes(text.len())?;
-            Value::Bool(match name {
-                "startsWith" => text.starts_with(part.as_str()),
-                "endsWith" => text.ends_with(part.as_str()),
-                _ => text.contains(part.as_str()),
-            })
-        }
-        // A function of the same name knows more types than Kubernetes has.
-        ("startsWith" | "endsWith" | "contains" | "matches", Some(value), [_])
-            if !matches!(value, Value::String(_)) =>
-        {
-            return Err(Failure::overload());
-        }
-        ("dyn", None, [value]) => value.clone(),
-        ("type", None, [value]) => Value::Opaque(Arc::new(TypeName(type_name(value)))),
-        ("bool", None, [Value::Bool(value)]) => Value::Bool(*value),
-        ("bool", None, [Value::String(text)]) => match text.as_str() {
-            "1" | "t" | "true" | "TRUE" | "True" => Value::Bool(true),
-            "0" | "f" | "false" | "FALSE" | "False" => Value::Bool(false),
-            _ => return Err(Failure::new("type conversion error from 'string' to 'bool'")),
-        },
-        ("string", None, [Value::Bool(value)]) => Value::String(Arc::new(value.to_string())),
-        _ => return Ok(None),
-    };
-    Ok(Some(value))
-}
-
-/// Pays for what the functions that can answer with more than they are given will answer.
-fn guard(name: &str, target: Option<&Value>, arguments: &[Value], budget: &mut Budget) -> Result<(), Failure> {
-    match (name, target, arguments) {
-        ("replace", Some(Value::String(text)), [Value::String(from), Value::String(to), ..]) => {
-            let times = if from.is_empty() {
-                text.len() + 1
-            } else {
-                text.matches(from.as_str()).count()
-            };
-            budget.spend_bytes(times.saturating_mul(to.len()))
-        }
-        ("join", Some(Value::List(list)), [Value::String(separator)]) => {
-            budget.spend_bytes(list.len().saturating_mul(separator.len()))
-        }
-        ("quantity" | "isQuantity", None, [Value::String(text)]) if !quantity::fits(text) => {
-            Err(Failure::new("quantity is out of range"))
-        }
-        ("lists.range", None, [Value::Int(count)]) => budget.spend(u64::try_from(*count).unwrap_or(0)),
-        ("format", Some(Value::String(template)), _) => {
-            let precise = template
-                .split("%.")
-                .skip(1)
-                .any(|rest| rest.bytes().take_while(u8::is_ascii_digit).count() > PRECISION);
-            if precise {
-                Err(Failure::new("precision too large"))
-            } else {
-                Ok(())
-            }
-        }
-        _ => Ok(()),
-    }
+    let types: Vec<&str> = arguments.iter().map(type_name).collect();
+    Err(Failure::new(format!("no such overload: {name}({})", types.join(", "))))
 }

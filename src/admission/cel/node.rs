@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kube::core::cel::cel::{IdedExpr, Value};
+use kube::core::cel::cel::Value;
+
+use super::library::Library;
 
 /// One step.
 #[derive(Debug)]
@@ -32,8 +34,8 @@ pub(super) enum Node {
     /// `target.optMap(name, body)`; `true`: `optFlatMap`.
     OptionalMap(String, Box<[Node; 2]>, bool),
     Call(Box<Call>),
-    /// Macros and structs that are not known.
-    Unsupported(String),
+    /// `list.sortBy(name, key)`
+    SortBy(String, Box<[Node; 2]>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +114,7 @@ pub(super) enum Over {
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) name: String,
-    pub(super) target: Option<Node>,
+    /// What it is called on comes first.
     pub(super) arguments: Vec<Node>,
-    /// The same call with names for what was evaluated, for the library.
-    pub(super) template: IdedExpr,
+    pub(super) libraries: Vec<Library>,
 }

@@ -1,73 +1,122 @@
-//! What operators mean.
+//! What operators mean (cel-go common/types, and common/stdlib for who is asked).
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use kube::core::cel::cel::Value;
-use kube::core::cel::cel::objects::KeyRef;
 
 use super::budget::Budget;
 use super::error::Failure;
+use super::library::times::{self, Duration, Timestamp};
 use super::node::Operator;
+use super::value::{as_opaque, compare, entry, equal, is_ordered, opaque, type_name};
 
-pub(super) fn negate(value: Value) -> Result<Value, Failure> {
+const INTEGER: &str = "integer overflow";
+const UNSIGNED: &str = "unsigned integer overflow";
+
+pub(super) fn negate(value: &Value) -> Result<Value, Failure> {
     match value {
-        Value::Int(value) => value
-            .checked_neg()
-            .map(Value::Int)
-            .ok_or_else(|| Failure::new("integer overflow")),
+        Value::Int(value) => checked(value.checked_neg(), Value::Int, INTEGER),
         Value::Float(value) => Ok(Value::Float(-value)),
-        Value::Duration(value) => Ok(Value::Duration(-value)),
-        _ => Err(Failure::overload()),
+        Value::Bool(_) => Err(Failure::overload()),
+        _ => match as_opaque::<Duration>(value) {
+            Some(duration) => Ok(opaque(duration.negated()?)),
+            None => Err(Failure::operator("-_", value)),
+        },
     }
 }
 
 pub(super) fn binary(operator: Operator, left: Value, right: Value, budget: &mut Budget) -> Result<Value, Failure> {
     match operator {
         Operator::Add => add(left, right, budget),
-        Operator::Subtract => Ok((left - right)?),
-        Operator::Multiply => Ok((left * right)?),
-        Operator::Divide => Ok((left / right)?),
-        Operator::Modulo => Ok((left % right)?),
+        Operator::Subtract => subtract(&left, &right),
+        Operator::Multiply => match (&left, &right) {
+            (Value::Int(left), Value::Int(right)) => checked(left.checked_mul(*right), Value::Int, INTEGER),
+            (Value::UInt(left), Value::UInt(right)) => checked(left.checked_mul(*right), Value::UInt, UNSIGNED),
+            (Value::Float(left), Value::Float(right)) => Ok(Value::Float(left * right)),
+            (Value::Int(_) | Value::UInt(_) | Value::Float(_), _) => Err(Failure::overload()),
+            _ => Err(Failure::operator("_*_", &left)),
+        },
+        Operator::Divide => match (&left, &right) {
+            (Value::Int(_), Value::Int(0)) | (Value::UInt(_), Value::UInt(0)) => Err(Failure::new("division by zero")),
+            (Value::Int(left), Value::Int(right)) => checked(left.checked_div(*right), Value::Int, INTEGER),
+            (Value::UInt(left), Value::UInt(right)) => checked(left.checked_div(*right), Value::UInt, UNSIGNED),
+            (Value::Float(left), Value::Float(right)) => Ok(Value::Float(left / right)),
+            (Value::Int(_) | Value::UInt(_) | Value::Float(_), _) => Err(Failure::overload()),
+            _ => Err(Failure::operator("_/_", &left)),
+        },
+        Operator::Modulo => match (&left, &right) {
+            (Value::Int(_), Value::Int(0)) | (Value::UInt(_), Value::UInt(0)) => Err(Failure::new("modulus by zero")),
+            (Value::Int(left), Value::Int(right)) => checked(left.checked_rem(*right), Value::Int, INTEGER),
+            (Value::UInt(left), Value::UInt(right)) => checked(left.checked_rem(*right), Value::UInt, UNSIGNED),
+            (Value::Int(_) | Value::UInt(_), _) => Err(Failure::overload()),
+            _ => Err(Failure::operator("_%_", &left)),
+        },
         Operator::Equal | Operator::NotEqual => {
             budget.spend_value(&left)?;
             budget.spend_value(&right)?;
-            Ok(Value::Bool((left == right) == (operator == Operator::Equal)))
+            Ok(Value::Bool(equal(&left, &right) == (operator == Operator::Equal)))
         }
         Operator::In => contains(&left, &right, budget),
-        Operator::Less => compare(&left, &right, budget, Ordering::is_lt),
-        Operator::LessOrEqual => compare(&left, &right, budget, Ordering::is_le),
-        Operator::Greater => compare(&left, &right, budget, Ordering::is_gt),
-        Operator::GreaterOrEqual => compare(&left, &right, budget, Ordering::is_ge),
+        Operator::Less => ordered("_<_", &left, &right, budget, Ordering::is_lt),
+        Operator::LessOrEqual => ordered("_<=_", &left, &right, budget, Ordering::is_le),
+        Operator::Greater => ordered("_>_", &left, &right, budget, Ordering::is_gt),
+        Operator::GreaterOrEqual => ordered("_>=_", &left, &right, budget, Ordering::is_ge),
     }
 }
 
-fn add(left: Value, right: Value, budget: &mut Budget) -> Result<Value, Failure> {
-    match (&left, &right) {
-        (Value::String(left), Value::String(right)) => budget.spend_bytes(left.len() + right.len())?,
-        (Value::List(left), Value::List(right)) => budget.spend((left.len() + right.len()) as u64)?,
-        (Value::Bytes(left), Value::Bytes(right)) => {
+fn checked<T>(value: Option<T>, make: fn(T) -> Value, overflow: &str) -> Result<Value, Failure> {
+    value.map(make).ok_or_else(|| Failure::new(overflow))
+}
+
+/// `left + right`
+pub(super) fn add(left: Value, right: Value, budget: &mut Budget) -> Result<Value, Failure> {
+    match (left, right) {
+        (Value::Int(left), Value::Int(right)) => checked(left.checked_add(right), Value::Int, INTEGER),
+        (Value::UInt(left), Value::UInt(right)) => checked(left.checked_add(right), Value::UInt, UNSIGNED),
+        (Value::Float(left), Value::Float(right)) => Ok(Value::Float(left + right)),
+        (Value::String(mut left), Value::String(right)) => {
             budget.spend_bytes(left.len() + right.len())?;
-            return Ok(Value::Bytes(Arc::new([left.as_slice(), right.as_slice()].concat())));
+            Arc::make_mut(&mut left).push_str(&right);
+            Ok(Value::String(left))
         }
-        _ => {}
+        (Value::Bytes(mut left), Value::Bytes(right)) => {
+            budget.spend_bytes(left.len() + right.len())?;
+            Arc::make_mut(&mut left).extend_from_slice(&right);
+            Ok(Value::Bytes(left))
+        }
+        (Value::List(mut left), Value::List(right)) => {
+            budget.spend((left.len() + right.len()) as u64)?;
+            Arc::make_mut(&mut left).extend(right.iter().cloned());
+            Ok(Value::List(left))
+        }
+        (left, right) => times::add(&left, &right)?.ok_or_else(|| match left {
+            Value::Int(_) | Value::UInt(_) | Value::Float(_) | Value::String(_) | Value::Bytes(_) | Value::List(_) => {
+                Failure::overload()
+            }
+            left => Failure::operator("_+_", &left),
+        }),
     }
-    Ok((left + right)?)
+}
+
+fn subtract(left: &Value, right: &Value) -> Result<Value, Failure> {
+    match (left, right) {
+        (Value::Int(left), Value::Int(right)) => checked(left.checked_sub(*right), Value::Int, INTEGER),
+        (Value::UInt(left), Value::UInt(right)) => checked(left.checked_sub(*right), Value::UInt, UNSIGNED),
+        (Value::Float(left), Value::Float(right)) => Ok(Value::Float(left - right)),
+        (Value::Int(_) | Value::UInt(_) | Value::Float(_), _) => Err(Failure::overload()),
+        _ => times::subtract(left, right)?.ok_or_else(|| Failure::operator("_-_", left)),
+    }
 }
 
 fn contains(item: &Value, container: &Value, budget: &mut Budget) -> Result<Value, Failure> {
     let found = match container {
-        Value::Map(map) => {
-            let Ok(key) = KeyRef::try_from(item) else {
-                return Err(Failure::overload());
-            };
-            map.get(&key).is_some()
-        }
+        Value::Map(map) => entry(map, item).is_some(),
         Value::List(list) => {
             let mut found = false;
             for element in list.iter() {
                 budget.spend_value(element)?;
-                if element == item {
+                if equal(element, item) {
                     found = true;
                     break;
                 }
@@ -79,43 +128,26 @@ fn contains(item: &Value, container: &Value, budget: &mut Budget) -> Result<Valu
     Ok(Value::Bool(found))
 }
 
-fn compare(left: &Value, right: &Value, budget: &mut Budget, holds: fn(Ordering) -> bool) -> Result<Value, Failure> {
-    let number = |value: &Value| matches!(value, Value::Int(_) | Value::UInt(_) | Value::Float(_));
-    let ordering = match (left, right) {
-        (Value::Null, _) => None,
-        (Value::String(left), Value::String(right)) => {
-            budget.spend_bytes(left.len().min(right.len()))?;
-            Some(left.cmp(right))
-        }
-        (Value::Bytes(left), Value::Bytes(right)) => {
-            budget.spend_bytes(left.len().min(right.len()))?;
-            Some(left.cmp(right))
-        }
-        _ => left.partial_cmp(right),
-    };
-    match ordering {
-        Some(ordering) => Ok(Value::Bool(holds(ordering))),
-        // Nothing is less than, equal to or greater than what is no number.
-        None if number(left) && number(right) => Ok(Value::Bool(false)),
-        None => Err(Failure::overload()),
+fn ordered(
+    operator: &str,
+    left: &Value,
+    right: &Value,
+    budget: &mut Budget,
+    holds: fn(Ordering) -> bool,
+) -> Result<Value, Failure> {
+    match (left, right) {
+        (Value::String(left), Value::String(right)) => budget.spend_bytes(left.len().min(right.len()))?,
+        (Value::Bytes(left), Value::Bytes(right)) => budget.spend_bytes(left.len().min(right.len()))?,
+        _ if !is_ordered(left) => return Err(Failure::operator(operator, left)),
+        _ => {}
     }
+    compare(left, right).map(|ordering| Value::Bool(holds(ordering)))
 }
 
 /// `container[key]`
 pub(super) fn at(container: &Value, key: &Value) -> Result<Value, Failure> {
     match container {
-        Value::Map(map) => {
-            let Ok(key) = KeyRef::try_from(key) else {
-                return Err(Failure::overload());
-            };
-            let found = map.get(&key).cloned();
-            found.ok_or_else(|| match key {
-                KeyRef::Int(key) => Failure::key(&key.to_string()),
-                KeyRef::Uint(key) => Failure::key(&key.to_string()),
-                KeyRef::Bool(key) => Failure::key(&key.to_string()),
-                KeyRef::String(key) => Failure::key(key),
-            })
-        }
+        Value::Map(map) => entry(map, key).cloned().ok_or_else(|| missing(key)),
         Value::List(list) => {
             let index = match key {
                 Value::Int(index) => usize::try_from(*index).ok(),
@@ -126,19 +158,34 @@ pub(super) fn at(container: &Value, key: &Value) -> Result<Value, Failure> {
                     reason = "a whole number, not below zero"
                 )]
                 Value::Float(index) if index.fract() == 0.0 && *index >= 0.0 => Some(*index as usize),
+                Value::Float(_) => {
+                    return Err(Failure::new(format!("unsupported index value {} in list", shown(key))));
+                }
                 _ => {
                     return Err(Failure::new(format!(
                         "unsupported index type '{}' in list",
-                        super::value::type_name(key)
+                        type_name(key)
                     )));
                 }
             };
             let found = index.and_then(|index| list.get(index)).cloned();
-            found.ok_or_else(|| match key {
-                Value::Int(index) => Failure::new(format!("index out of bounds: {index}")),
-                _ => Failure::new("index out of bounds"),
-            })
+            found.ok_or_else(|| Failure::new(format!("index out of bounds: {}", shown(key))))
         }
-        _ => Err(Failure::overload()),
+        _ => Err(missing(key)),
+    }
+}
+
+fn missing(key: &Value) -> Failure {
+    Failure::key(&shown(key))
+}
+
+fn shown(key: &Value) -> String {
+    match key {
+        Value::Int(key) => key.to_string(),
+        Value::UInt(key) => key.to_string(),
+        Value::Bool(key) => key.to_string(),
+        Value::Float(key) => super::library::conversions::go_double(*key),
+        Value::String(key) => key.to_string(),
+        key => as_opaque::<Timestamp>(key).map_or_else(|| type_name(key).to_owned(), ToString::to_string),
     }
 }

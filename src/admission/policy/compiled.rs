@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::matching::Matching;
 use crate::admission::cel::{
-    Budget, Compiled, Conditions, Evaluator, Failure, Inputs, Matched, POLICY, Variables, type_name,
+    Asked, Budget, Compiled, Conditions, Evaluator, Failure, Inputs, Matched, POLICY, Variables, type_name,
 };
 
 /// The longest message that an expression may make.
@@ -63,6 +63,8 @@ pub(super) enum Annotation {
 /// What a policy says of one request and parameter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
+    /// What its match conditions said, if there are any.
+    pub(super) conditions: Option<Asked>,
     pub(super) decisions: Vec<Decision>,
     pub(super) annotations: Vec<Annotation>,
 }
@@ -124,13 +126,22 @@ impl Policy {
             namespace: Value::Null,
             ..inputs.clone()
         };
-        match self.conditions.evaluate(&conditions, &self.variables) {
-            Matched::Yes => {}
-            Matched::No(_) => return Verdict::default(),
+        let asked = (!self.conditions.is_empty()).then(|| self.conditions.evaluate(&conditions, &self.variables));
+        let verdict = match asked.as_ref().map(|asked| &asked.matched) {
+            None | Some(Matched::Yes) => self.judge(inputs),
+            Some(Matched::No(_)) => Verdict::default(),
             // With `Ignore` a failed condition is no match.
-            Matched::Failed(_) if self.ignores_failures => return Verdict::default(),
-            Matched::Failed(message) => return self.failed(message),
+            Some(Matched::Failed(_)) if self.ignores_failures => Verdict::default(),
+            Some(Matched::Failed(message)) => self.failed(message.clone()),
+        };
+        Verdict {
+            conditions: asked,
+            ..verdict
         }
+    }
+
+    /// What the policy says of what it is about.
+    fn judge(&self, inputs: &Inputs) -> Verdict {
         let mut evaluator = Evaluator::new(inputs, &self.variables, Budget::new(POLICY));
         let mut outcomes = Vec::with_capacity(self.validations.len());
         for rule in &self.validations {
@@ -154,7 +165,11 @@ impl Policy {
             });
         let decisions = decisions.collect();
         match self.annotations(inputs) {
-            Ok(annotations) => Verdict { decisions, annotations },
+            Ok(annotations) => Verdict {
+                decisions,
+                annotations,
+                ..Verdict::default()
+            },
             Err(message) => self.failed(message),
         }
     }
@@ -236,7 +251,7 @@ impl Policy {
                 message,
                 ..Decision::admit()
             }],
-            annotations: Vec::new(),
+            ..Verdict::default()
         }
     }
 }

@@ -88,6 +88,9 @@ pub(super) async fn dispatch(
                     asked.namespace = Some(shown(namespace.as_ref().map_err(Clone::clone)?));
                 }
                 let verdict = asked.ask(policy, &view, param).await;
+                if let Some(conditions) = &verdict.conditions {
+                    policies.conditions_asked(&policy.name, request.operation, conditions);
+                }
                 take(policies, policy, binding, &verdict, notes, &mut denials);
                 annotate(
                     policies,
@@ -286,10 +289,9 @@ pub(super) fn forbidden(request: &Request<'_>, why: &str) -> Status {
         text.filter(|text| !text.is_empty())
     };
     let own = Some(request.name).filter(|name| !name.is_empty());
-    // A name that the server made up is not the caller's.
     let name = own
-        .or_else(|| metadata("generateName"))
         .or_else(|| metadata("name"))
+        .or_else(|| metadata("generateName"))
         .unwrap_or("Unknown");
     Status::forbidden(&request.group_resource(), name, why)
 }

@@ -50,7 +50,8 @@ pub(super) struct Binding {
 #[derive(Debug)]
 pub(super) struct Current {
     snapshot: ArcSwapOption<Snapshot>,
-    ready: watch::Sender<bool>,
+    /// What has not been read yet.
+    missing: watch::Sender<Option<&'static str>>,
 }
 
 impl Snapshot {
@@ -67,7 +68,11 @@ impl Current {
 
     pub(super) async fn ready(&self) {
         // The sender lives as long as this.
-        let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
+        let _ = self.missing.subscribe().wait_for(Option::is_none).await;
+    }
+
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        *self.missing.borrow()
     }
 }
 
@@ -75,7 +80,7 @@ impl Current {
 pub(super) fn keep(client: Client, stop: CancellationToken) -> Arc<Current> {
     let current = Arc::new(Current {
         snapshot: ArcSwapOption::empty(),
-        ready: watch::Sender::new(false),
+        missing: watch::Sender::new(Some("validatingadmissionpolicies")),
     });
     let changed = Arc::new(Notify::new());
     let tell = || {
@@ -104,8 +109,11 @@ struct Keeper {
 
 impl Keeper {
     async fn run(mut self, current: Arc<Current>, changed: Arc<Notify>, stop: CancellationToken) {
-        let both =
-            async { self.policies.wait_until_ready().await.is_ok() && self.bindings.wait_until_ready().await.is_ok() };
+        let both = async {
+            let policies = self.policies.wait_until_ready().await.is_ok();
+            current.missing.send_replace(Some("validatingadmissionpolicybindings"));
+            policies && self.bindings.wait_until_ready().await.is_ok()
+        };
         let listed = tokio::select! {
             () = stop.cancelled() => false,
             listed = both => listed,
@@ -116,7 +124,7 @@ impl Keeper {
         loop {
             let (snapshot, complete) = self.build().await;
             current.snapshot.store(Some(Arc::new(snapshot)));
-            current.ready.send_replace(true);
+            current.missing.send_replace(None);
             let again = async {
                 if complete {
                     std::future::pending().await

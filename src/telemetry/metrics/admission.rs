@@ -7,6 +7,7 @@ use prometheus::{HistogramVec, IntCounterVec};
 use super::Registrar;
 
 const PLUGIN: [f64; 6] = [0.005, 0.025, 0.1, 0.5, 1.0, 2.5];
+const CONDITIONS: [f64; 7] = [0.001, 0.005, 0.01, 0.025, 0.1, 0.2, 0.25];
 const WEBHOOK: [f64; 8] = [0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0, 25.0];
 
 /// The metrics of admission.
@@ -19,17 +20,19 @@ pub struct AdmissionMetrics {
     requests: IntCounterVec,
     fail_open: IntCounterVec,
     exclusions: IntCounterVec,
+    condition_errors: IntCounterVec,
+    conditions: HistogramVec,
 }
 
-/// What a webhook was called for.
+/// What a webhook or a policy was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
-    /// The webhook.
+    /// The webhook or the policy.
     pub name: &'a str,
-    /// `admit` or `validating`.
+    /// `admit` or `validating`; `validate` for a policy.
     pub step: &'static str,
     /// `CREATE` ..
-    pub operation: &'static str,
+    pub operation: &'a str,
 }
 
 impl AdmissionMetrics {
@@ -73,6 +76,17 @@ impl AdmissionMetrics {
                 "Requests of which a match condition said that the webhook or the policy is not about them.",
                 &["name", "kind", "type", "operation"],
             ),
+            condition_errors: it.counters(
+                "apiserver_admission_match_condition_evaluation_errors_total",
+                "Match conditions that went wrong.",
+                &["name", "kind", "type", "operation"],
+            ),
+            conditions: it.histograms(
+                "apiserver_admission_match_condition_evaluation_seconds",
+                "Time of all match conditions of a webhook or a policy.",
+                &["name", "kind", "type", "operation"],
+                &CONDITIONS,
+            ),
         }
     }
 
@@ -107,6 +121,17 @@ impl AdmissionMetrics {
     /// A failed call that was ignored.
     pub fn fail_open(&self, call: Call<'_>) {
         self.fail_open.with_label_values(&[call.name, call.step]).inc();
+    }
+
+    /// Match conditions that were asked; `kind` is `webhook` or `policy`.
+    pub fn conditions(&self, call: Call<'_>, kind: &'static str, errors: usize, elapsed: Duration) {
+        let labels = [call.name, kind, call.step, call.operation];
+        self.conditions
+            .with_label_values(&labels)
+            .observe(elapsed.as_secs_f64());
+        if errors > 0 {
+            self.condition_errors.with_label_values(&labels).inc_by(errors as u64);
+        }
     }
 
     /// A request that match conditions exclude; `kind` is `webhook` or `policy`.

@@ -20,6 +20,26 @@ pub fn dns1123_label(value: &str) -> Vec<String> {
     errors
 }
 
+/// What is wrong with a DNS-1035 label of at most 63 bytes, in Kubernetes' words.
+pub fn dns1035_label(value: &str) -> Vec<String> {
+    let mut errors = longer_than(63, value);
+    if !is_label(value) || !value.starts_with(|c: char| c.is_ascii_lowercase()) {
+        let text = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
+                    character, and end with an alphanumeric character";
+        errors.push(regex_error(text, "[a-z]([-a-z0-9]*[a-z0-9])?", &["my-name", "abc-123"]));
+    }
+    errors
+}
+
+/// The rule of names that are DNS-1035 labels, or of the prefix of a generated one.
+pub fn name_is_dns1035_label(name: &str, prefix: bool) -> Vec<String> {
+    if prefix {
+        dns1035_label(&mask_trailing_dash(name))
+    } else {
+        dns1035_label(name)
+    }
+}
+
 /// What is wrong with a DNS-1123 subdomain of at most 253 bytes, in Kubernetes' words.
 pub fn dns1123_subdomain(value: &str) -> Vec<String> {
     let mut errors = longer_than(253, value);

@@ -22,7 +22,7 @@ const USERS: [(&str, &str); 4] = [
 /// Who kube-controller-manager is where it does not act as one of its controllers' service accounts.
 const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
 
-/// What kube-apiserver records, for comparison with what we do: of the kinds of one group, and of one path.
+/// What kube-apiserver records, for comparison with what we do: of the kinds of two groups, and of one path.
 pub(crate) const AUDIT_POLICY: &str = r#"
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -39,6 +39,9 @@ rules:
 - level: RequestResponse
   omitStages: ["RequestReceived"]
   resources: [{group: audit.example.com}]
+- level: Metadata
+  omitStages: ["RequestReceived"]
+  resources: [{group: outcomes.policies.io}]
 - level: Metadata
   nonResourceURLs: ["/audit-probe*"]
 "#;

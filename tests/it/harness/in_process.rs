@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) kubecarrier_templates: bool,
     /// Who signs the front proxy, PEM: an aggregator's authority instead of our own.
     pub(crate) front_proxy_ca: Option<String>,
+    /// `--kubeconfig`: the cluster whose admission it follows.
+    pub(crate) cluster_kubeconfig: Option<std::path::PathBuf>,
     /// What is recorded of requests.
     pub(crate) audit: bulward::config::Audit,
     /// How much of the past it remembers.
@@ -98,6 +100,13 @@ impl InProcess {
 
     /// As [`InProcess::with`], for other API groups than the program's own.
     pub(crate) async fn serving(storage: Arc<dyn Storage>, settings: Settings, registry: Registry) -> Self {
+        let server = Self::beginning(storage, settings, registry).await;
+        server.ready().await;
+        server
+    }
+
+    /// As [`InProcess::serving`], without waiting until it is ready.
+    pub(crate) async fn beginning(storage: Arc<dyn Storage>, settings: Settings, registry: Registry) -> Self {
         install_tls_provider();
         let folder = guardian::temporary("server");
         let path = |name: &str| folder.path().join(name);
@@ -131,7 +140,7 @@ impl InProcess {
             encryption: None,
             history: settings.history,
             limits: settings.limits,
-            cluster: Cluster::None,
+            cluster: settings.cluster_kubeconfig.map_or(Cluster::None, Cluster::Kubeconfig),
             authentication: Authentication {
                 cluster: Cluster::None,
                 skip_lookup: true,
@@ -155,15 +164,13 @@ impl InProcess {
         };
         let shutdown = Shutdown::new();
         let serving = server::serve(config, registry, storage.clone(), listener, shutdown.clone());
-        let server = Self {
+        Self {
             port,
             storage,
             shutdown,
             served: Some(tokio::spawn(serving)),
             _folder: folder,
-        };
-        server.ready().await;
-        server
+        }
     }
 
     /// Where it listens, on loopback.

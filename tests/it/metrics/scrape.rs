@@ -5,28 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::harness::in_process::Caller;
 
 /// A sample's labels.
-pub(super) type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Everything that was exported at one moment.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scrape {
+pub(crate) struct Scrape {
     /// The families' names, with their types.
-    pub(super) types: BTreeMap<String, String>,
+    pub(crate) types: BTreeMap<String, String>,
     samples: BTreeMap<(String, Labels), f64>,
 }
 
 impl Scrape {
-    pub(super) async fn of(caller: &Caller) -> Self {
+    pub(crate) async fn of(caller: &Caller) -> Self {
         Self::at(caller, "/metrics").await
     }
 
-    pub(super) async fn at(caller: &Caller, path: &str) -> Self {
+    pub(crate) async fn at(caller: &Caller, path: &str) -> Self {
         let answer = caller.get(path).await;
         assert_eq!(answer.code, 200, "{path}: {}", answer.text());
         Self::parse(&answer.text())
     }
 
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut scrape = Self::default();
         for line in text.lines() {
             if let Some(declared) = line.strip_prefix("# TYPE ") {
@@ -44,13 +44,13 @@ impl Scrape {
     }
 
     /// All samples of a name.
-    pub(super) fn samples(&self, name: &str) -> impl Iterator<Item = (&Labels, f64)> {
+    pub(crate) fn samples(&self, name: &str) -> impl Iterator<Item = (&Labels, f64)> {
         let of_name = self.samples.iter().filter(move |((own, _), _)| own == name);
         of_name.map(|((_, labels), value)| (labels, *value))
     }
 
     /// The sum of a name's samples with these labels.
-    pub(super) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let matches = |own: &Labels| {
             labels
                 .iter()
@@ -61,7 +61,7 @@ impl Scrape {
     }
 
     /// By how much a name's samples have grown since `before`, those that have grown at all.
-    pub(super) fn growth(&self, before: &Self, name: &str) -> BTreeMap<Labels, f64> {
+    pub(crate) fn growth(&self, before: &Self, name: &str) -> BTreeMap<Labels, f64> {
         let grown = self.samples(name).map(|(labels, value)| {
             let key = (name.to_owned(), labels.clone());
             (
@@ -73,7 +73,7 @@ impl Scrape {
     }
 
     /// The names of a family's labels, if it has any samples.
-    pub(super) fn labels(&self, family: &str) -> Option<BTreeSet<String>> {
+    pub(crate) fn labels(&self, family: &str) -> Option<BTreeSet<String>> {
         let mut found = None;
         for suffix in ["", "_count"] {
             for (labels, _) in self.samples(&format!("{family}{suffix}")) {
@@ -84,7 +84,7 @@ impl Scrape {
     }
 
     /// The bounds of a histogram's buckets, if it has any samples.
-    pub(super) fn buckets(&self, family: &str) -> BTreeSet<String> {
+    pub(crate) fn buckets(&self, family: &str) -> BTreeSet<String> {
         let samples = self
             .samples
             .keys()
