@@ -199,7 +199,11 @@ async fn one_manifest_installs_all_of_it() {
     }
 
     cert_manager::manifests_are_valid(&plane).await;
-    rotation::rotate(&plane, &kubelet).await;
+    // Takes minutes, and so do etcd's restarts at the end.
+    let exchanges = rotation::exchanges();
+    if exchanges > 0 {
+        rotation::rotate(&plane, &kubelet, exchanges).await;
+    }
 
     // Several that find nothing agree on one authority; a pod that starts later gets what they made.
     admin.run(["delete", "secrets", "--all", "-n", NAMESPACE]).await.ok();
@@ -214,6 +218,9 @@ async fn one_manifest_installs_all_of_it() {
         if by_it && other { Ok(()) } else { Err(after.to_string()) }
     };
     eventually("all certificates are by one new authority", SOON * 3, agreed).await;
+    if exchanges == 0 {
+        return;
+    }
     // No member of etcd knew that authority: they start again together, and all is served as before.
     let served = async || {
         let annotate = [

@@ -43,6 +43,8 @@ struct Tally {
 
 pub(super) struct Load {
     stop: Arc<AtomicBool>,
+    /// Nothing is written any more.
+    over: Arc<AtomicBool>,
     tallies: Vec<Arc<Tally>>,
     tasks: Vec<JoinHandle<()>>,
     watches: Vec<JoinHandle<Vec<u64>>>,
@@ -113,6 +115,7 @@ impl Load {
     pub(super) async fn start(plane: &ControlPlane, fronts: &Fronts) -> Load {
         let mut load = Load {
             stop: Arc::default(),
+            over: Arc::default(),
             tallies: Vec::new(),
             tasks: Vec::new(),
             watches: Vec::new(),
@@ -214,7 +217,7 @@ impl Load {
         let api: Api<DynamicObject> = Api::all_with(client, &ApiResource::from_gvk_with_plural(&kind, "organizations"));
         let version = api.get(INSTALLED).await.unwrap().metadata.resource_version.unwrap();
         let params = WatchParams::default().fields("metadata.name=installed").timeout(290);
-        let (stop, written) = (self.stop.clone(), self.written.clone());
+        let (stop, written) = (self.over.clone(), self.written.clone());
         self.watches.push(tokio::spawn(async move {
             let (mut seen, mut version) = (Vec::new(), version);
             let over = |seen: &Vec<u64>| stop.load(Ordering::Relaxed) && seen.last() >= written.lock().last();
@@ -268,10 +271,14 @@ impl Load {
         for task in self.tasks {
             task.await.unwrap();
         }
+        self.over.store(true, Ordering::Relaxed);
         let (mut done, mut failures) = (0, Vec::new());
         for tally in &self.tallies {
             let (count, failed) = (tally.done.load(Ordering::Relaxed), tally.failures.lock().clone());
             eprintln!("{}: {count} requests, {} failed", tally.what, failed.len());
+            for why in &failed {
+                eprintln!("  {}", why.chars().take(600).collect::<String>());
+            }
             done += count;
             failures.extend(failed.into_iter().map(|why| format!("{}: {why}", tally.what)));
         }
