@@ -26,12 +26,12 @@ pub(super) fn fits(text: &str) -> bool {
         "T" => (12, -12),
         "P" => (15, -15),
         "E" => (18, -18),
-        "Ki" => (4, 0),
-        "Mi" => (7, 0),
-        "Gi" => (10, 0),
-        "Ti" => (13, 0),
-        "Pi" => (16, 0),
-        "Ei" => (19, 0),
+        "Ki" => (3, 0),
+        "Mi" => (6, 0),
+        "Gi" => (9, 0),
+        "Ti" => (12, 0),
+        "Pi" => (15, 0),
+        "Ei" => (18, 0),
         other => match other.strip_prefix(['e', 'E']).map(str::parse::<i32>) {
             Some(Ok(exponent)) => (i64::from(exponent), -i64::from(exponent)),
             // An exponent that is too long even for this, or no quantity.
