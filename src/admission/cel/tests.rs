@@ -197,9 +197,7 @@ fn a_quantity_beyond_all_others_is_no_small_one() {
             assert_ne!(outcome, Ok(Value::Bool(true)), "{huge}: {expression}");
         }
     }
-    holds(&[
-        "quantity('9E').isGreaterThan(quantity('1n')) && quantity('8Ei').compareTo(quantity('9223372036854775807')) == 1",
-    ]);
+    holds(&["quantity('9E').isGreaterThan(quantity('1n')) && quantity('1Ei').compareTo(quantity('1E')) == 1"]);
 }
 
 #[test]

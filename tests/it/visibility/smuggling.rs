@@ -103,7 +103,7 @@ async fn whatever_spells_a_path_is_judged_by_what_it_means() {
         format!("{base}/organizations/{HIDDEN}%20"),
         format!("{base}/organizations/{HIDDEN};v=1"),
         format!("{base}/organizations/%71uetzal"),
-        format!("{base}/watch/organizations/{HIDDEN}"),
+        format!("{base}/watch/organizations/{HIDDEN}?timeoutSeconds=1"),
         format!("{base}/proxy/organizations/{HIDDEN}"),
         format!("{base}%2forganizations%2f{HIDDEN}"),
         format!("{base}/organizations/{HIDDEN}?pretty=1&namespace=x&name=x"),
