@@ -63,6 +63,7 @@ pub(super) fn target(data: &[u8]) -> bool {
     let mut credentials = Credentials {
         headers: &mut headers,
         certificates: &[],
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
     };
     let told = runtime.block_on(authenticator.authenticate(&mut credentials));
     let token = token.filter(|token| !token.is_empty());
