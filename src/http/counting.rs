@@ -1,6 +1,7 @@
 //! Counts one request, whenever and however it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
@@ -50,8 +51,15 @@ impl Counting {
         self.metrics.terminated(&self.labels.get(), code);
     }
 
-    /// Counts the answer; `countable` unless its sender was unknown or may not ask. A watch is counted when its body ends.
-    pub(super) fn answered(mut self, response: Response<Body>, countable: bool, peer: &Peer) -> Response<Body> {
+    /// Counts the answer; `countable` unless its sender was unknown or may not ask. So much of its time was spent `elsewhere`. A watch
+    /// is counted when its body ends.
+    pub(super) fn answered(
+        mut self,
+        response: Response<Body>,
+        countable: bool,
+        elsewhere: Duration,
+        peer: &Peer,
+    ) -> Response<Body> {
         self.answered = true;
         let code = response.status();
         if !countable || !self.labels.counted() || response.extensions().get::<Unrouted>().is_some() {
@@ -60,7 +68,7 @@ impl Counting {
         let goes_on = self.labels.long_running() && matches!(code.as_u16(), 101 | 200);
         if !goes_on {
             let bytes = http_body::Body::size_hint(response.body()).exact();
-            self.count(code, bytes);
+            self.count(code, elsewhere, bytes);
             return response;
         }
         let mut ongoing = Ongoing {
@@ -84,9 +92,10 @@ impl Counting {
         })
     }
 
-    fn count(&self, code: StatusCode, bytes: Option<u64>) {
+    fn count(&self, code: StatusCode, elsewhere: Duration, bytes: Option<u64>) {
         let elapsed = self.started.elapsed();
-        self.metrics.request(&self.labels.get(), code, elapsed, bytes);
+        self.metrics
+            .request(&self.labels.get(), code, elapsed, elsewhere, bytes);
         self.metrics.field_validation(self.labels.field_validation(), elapsed);
     }
 }
@@ -94,7 +103,13 @@ impl Counting {
 impl Drop for Counting {
     fn drop(&mut self) {
         drop(self.in_flight.take());
-        if !self.answered {
+        if self.answered {
+            return;
+        }
+        // Not its client went away, its handler did; what is answered is made further out.
+        if std::thread::panicking() {
+            self.count(StatusCode::INTERNAL_SERVER_ERROR, Duration::ZERO, None);
+        } else {
             self.metrics.aborted(&self.labels.get());
         }
     }
@@ -102,6 +117,6 @@ impl Drop for Counting {
 
 impl Drop for Ongoing {
     fn drop(&mut self) {
-        self.counting.count(self.code, Some(self.bytes));
+        self.counting.count(self.code, Duration::ZERO, Some(self.bytes));
     }
 }

@@ -282,7 +282,10 @@ impl Pipeline {
                     }
                 };
                 user = Some(caller.clone());
-                let admitted = match self.limits.admit(&caller, &info, deadline).await {
+                let queued = Instant::now();
+                let admitted = self.limits.admit(&caller, &info, deadline).await;
+                notes.spent_elsewhere(queued.elapsed());
+                let admitted = match admitted {
                     Ok(admitted) => admitted,
                     Err(refusal) => {
                         counting.terminated(refusal.status());
@@ -342,7 +345,7 @@ impl Pipeline {
             let (method, uri) = (method.as_str(), uri.to_string());
             tracing::info!(target: ACCESS_TARGET, method, uri, user, code, elapsed = ?started.elapsed());
         }
-        counting.answered(response, countable, peer)
+        counting.answered(response, countable, notes.elsewhere(), peer)
     }
 
     async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer) -> Result<UserInfo, Status> {

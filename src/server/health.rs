@@ -3,31 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::http::health::{Endpoint, Health};
-use crate::storage::Storage;
+use crate::storage::{Error, Storage};
 use crate::watchcache::Cache;
 
 /// What has to be done once after the start (k8s.io/apiserver pkg/server/hooks.go, storage_readiness_hook.go).
 const STORAGE_READINESS: &str = "poststarthook/storage-readiness";
 /// How long etcd may take to answer a health check.
 const STORAGE_CHECK: Duration = Duration::from_secs(2);
+/// How long its answer holds: whoever asks for health needs no right to, and must not ask etcd as often as they like
+/// (k8s.io/apiserver pkg/storage/storagebackend/factory/etcd3.go newETCD3Check).
+const STORAGE_CHECKED: Duration = Duration::from_secs(1);
 
 /// `etcd`: the storage answers. `watch-cache`: everything has been read from it once, so that there is something to serve. A
 /// server whose storage is away fails the one, one that still loads fails the other. With a grace period the latter is part of
 /// being alive as well, once that is over, by the name that Go has for it.
 pub(super) fn checks(cache: &Arc<Cache>, storage: &Arc<dyn Storage>, grace: Duration) -> Health {
-    let asked = storage.clone();
+    let probe = Arc::new(Probe::new(storage.clone()));
     let (cache, loaded) = (cache.clone(), cache.clone());
     let health = Health::new()
         .with("etcd", &Endpoint::ALL, move || {
-            let storage = asked.clone();
-            async move {
-                let answer = tokio::time::timeout(STORAGE_CHECK, storage.current_revision()).await;
-                let answer = answer.map_err(|_| "no answer in time".to_owned())?;
-                answer.map(|_| ()).map_err(|error| error.to_string())
-            }
+            let probe = probe.clone();
+            async move { probe.ask().await }
         })
         .with("watch-cache", &[Endpoint::Readyz], move || {
             let ready = cache.is_ready();
@@ -47,13 +47,43 @@ pub(super) fn checks(cache: &Arc<Cache>, storage: &Arc<dyn Storage>, grace: Dura
     })
 }
 
+/// Asks the storage for a sign of life, for all who want to know at a time.
+struct Probe {
+    storage: Arc<dyn Storage>,
+    last: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+impl Probe {
+    fn new(storage: Arc<dyn Storage>) -> Self {
+        let last = Mutex::default();
+        Self { storage, last }
+    }
+
+    async fn ask(&self) -> Result<(), String> {
+        let mut last = self.last.lock().await;
+        if let Some((at, answer)) = &*last
+            && at.elapsed() < STORAGE_CHECKED
+        {
+            return answer.clone();
+        }
+        let answer = tokio::time::timeout(STORAGE_CHECK, self.storage.current_revision()).await;
+        let answer = answer.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".to_owned())));
+        let answer = answer.map(|_| ()).map_err(|error| error.to_string());
+        *last = Some((Instant::now(), answer.clone()));
+        answer
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
     use tokio_util::sync::CancellationToken;
 
+    use super::super::measured::MeasuredStorage;
     use super::*;
+    use crate::groups;
     use crate::storage::memory::Memory;
+    use crate::telemetry::metrics::Metrics;
     use crate::watchcache::log::Bounds;
     use crate::watchcache::reflector;
 
@@ -89,6 +119,29 @@ mod tests {
         assert!(text.contains("[+]etcd ok\n[+]watch-cache ok\n"), "{text}");
         stop.cancel();
         following.await.unwrap();
+    }
+
+    /// Health is anybody's to ask, and the storage is not asked as often as they like.
+    #[tokio::test(start_paused = true)]
+    async fn the_storage_is_asked_once_for_all_who_ask_within_a_second() {
+        let metrics = Arc::new(Metrics::new());
+        let registry = groups::registry(&groups::Options::default());
+        let storage: Arc<dyn Storage> = MeasuredStorage::new(Arc::new(Memory::new()), &registry, metrics.clone());
+        let cache = Cache::new(Vec::new(), storage.clone(), Bounds::default());
+        let health = checks(&cache, &storage, Duration::ZERO);
+        let asked = || {
+            let text = String::from_utf8(metrics.render()).unwrap();
+            let line = text
+                .lines()
+                .find(|line| line.starts_with("bulward_revision_probe_duration_seconds_count"));
+            line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        };
+        let before = asked();
+        futures::future::join_all((0..50).map(|_| verbose(&health, "/livez"))).await;
+        assert_eq!(asked() - before, 1.0);
+        tokio::time::advance(STORAGE_CHECKED).await;
+        assert_eq!(verbose(&health, "/livez").await.0, 200);
+        assert_eq!(asked() - before, 2.0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! What the stages of one request have to say beside its answer: sentences for its client, facts for its audit.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -25,6 +26,8 @@ pub enum Detail {
 #[derive(Debug, Default)]
 pub struct Notes {
     detail: AtomicU8,
+    /// Nanoseconds.
+    elsewhere: AtomicU64,
     said: Mutex<Said>,
 }
 
@@ -60,6 +63,17 @@ impl Notes {
     /// Whether an audit wants this much. What nobody wants need not be found out.
     pub fn wanted(&self, detail: Detail) -> bool {
         self.detail.load(Ordering::Relaxed) >= detail as u8
+    }
+
+    /// So much of the request's time was not this server's: webhooks took it, or other requests.
+    pub fn spent_elsewhere(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.elsewhere.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// All of the time that was not this server's.
+    pub fn elsewhere(&self) -> Duration {
+        Duration::from_nanos(self.elsewhere.load(Ordering::Relaxed))
     }
 
     /// A sentence for a `Warning` header; one that was said already is not said again

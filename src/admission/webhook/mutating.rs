@@ -38,7 +38,9 @@ impl Admission for MutatingAdmissionWebhook {
 
     async fn mutate(&self, attempt: &Attempt<'_>, object: &mut Value) -> Result<bool, Status> {
         let mut attributes = Attributes::changing(attempt, std::mem::take(object));
+        let begun = Instant::now();
         let changed = self.dispatch(attempt, &mut attributes).await;
+        attempt.target.caller.notes.spent_elsewhere(begun.elapsed());
         *object = attributes.object.into_owned();
         changed
     }

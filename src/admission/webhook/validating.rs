@@ -60,7 +60,9 @@ impl Admission for ValidatingAdmissionWebhook {
             }
         });
         // Of several refusals the first one is told; which one came first would be chance.
+        let begun = Instant::now();
         let outcomes = join_all(calls).await;
+        dispatcher.notes.spent_elsewhere(begun.elapsed());
         outcomes.into_iter().try_for_each(|outcome| outcome.map(|_| ()))
     }
 }

@@ -298,6 +298,12 @@ async fn a_panic_is_recorded_as_one() {
     let all = world.stages.recorded.lock();
     let told = all[1]["responseStatus"]["message"].as_str().expect("a message");
     assert!(told.starts_with("APIServer panic'd: a slip of the route"), "{told}");
+    let counted = String::from_utf8(world.metrics.render()).expect("text");
+    assert!(counted.contains("apiserver_request_total{code=\"500\""), "{counted}");
+    assert!(
+        !counted.contains("apiserver_request_aborts_total{"),
+        "its client did not go away"
+    );
 }
 
 #[tokio::test]

@@ -250,8 +250,15 @@ impl Requests {
 }
 
 impl Metrics {
-    /// An answered request; `bytes` for those that read.
-    pub fn request(&self, labels: &RequestLabels<'_>, code: StatusCode, elapsed: Duration, bytes: Option<u64>) {
+    /// An answered request; of `elapsed`, `elsewhere` was not this server's; `bytes` for those that read.
+    pub fn request(
+        &self,
+        labels: &RequestLabels<'_>,
+        code: StatusCode,
+        elapsed: Duration,
+        elsewhere: Duration,
+        bytes: Option<u64>,
+    ) {
         let own = &self.requests;
         let series = own.series(labels);
         own.count(&series, labels, code);
@@ -260,7 +267,8 @@ impl Metrics {
         let watch = labels.verb == "WATCH";
         if !watch && labels.dry_run.is_empty() {
             let child = || own.sli_duration.with_label_values(&labels.without_dry_run());
-            series.sli_duration.get_or_init(child).observe(seconds);
+            let own = elapsed.saturating_sub(elsewhere).as_secs_f64();
+            series.sli_duration.get_or_init(child).observe(own);
         }
         if let Some(bytes) = bytes.filter(|_| watch || matches!(labels.verb, "GET" | "LIST")) {
             let child = || own.response_sizes.with_label_values(&labels.without_dry_run());
