@@ -164,7 +164,7 @@ fn installation(registry: &Registry, options: &Options, path: &str, ca: Option<&
         workload::namespace(options),
         rbac::rbac(registry, options),
         guards::guards(options),
-        workload::service(options),
+        workload::service(&options.namespace, &options.service),
         api_services(registry, options, ca, &annotations),
     ];
     parts.push(match path {

@@ -3,11 +3,12 @@
 use super::Options;
 use super::pods::{CONTAINER_SECURITY, POD_SECURITY, disruption_budget, probe, spread};
 use super::rbac::CONTROLLERS;
+use super::workload::service;
 
 /// Where the probes ask.
 const PORT: u16 = 10257;
 
-/// Deployment and PodDisruptionBudget.
+/// Deployment, the Service by which metrics are read, and PodDisruptionBudget.
 pub(super) fn controller_manager(options: &Options) -> String {
     let Options { namespace, image, .. } = options;
     let spread = spread(CONTROLLERS);
@@ -69,6 +70,8 @@ spec:
     );
     [
         deployment,
+        "---\n".to_owned(),
+        service(namespace, CONTROLLERS),
         "---\n".to_owned(),
         disruption_budget(namespace, CONTROLLERS),
     ]

@@ -41,6 +41,17 @@ const USERS: &str = "\
 # Every authenticated user may enter the filtered views; the server shows each just their own objects, and lets owners alone change them.
 ";
 
+const METRICS: &str = "\
+# For the account that reads the API servers' metrics (docs/metrics.md); bind it to that.
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: bulward:metrics-reader
+rules:
+- nonResourceURLs: [/metrics, /metrics/slis]
+  verbs: [get]
+";
+
 const CREATOR: &str = "\
 # An administrator may delete this binding, and bind the role to whom they like.
 ";
@@ -138,6 +149,8 @@ pub(super) fn rbac(registry: &Registry, options: &Options) -> String {
             everybody,
         );
     }
+    out.push_str("---\n");
+    out.push_str(METRICS);
     controllers::controllers(&mut out, options);
     out.push_str(FOOT);
     out

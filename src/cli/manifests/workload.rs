@@ -18,18 +18,19 @@ metadata:
     )
 }
 
-/// The Service that the APIServices point to.
-pub(super) fn service(options: &Options) -> String {
-    let Options { namespace, service, .. } = options;
+/// A Service: the one that the APIServices point to, or one to be scraped by.
+pub(super) fn service(namespace: &str, name: &str) -> String {
     format!(
         "apiVersion: v1
 kind: Service
 metadata:
-  name: {service}
+  name: {name}
   namespace: {namespace}
+  labels:
+    app.kubernetes.io/name: {name}
 spec:
   selector:
-    app.kubernetes.io/name: {service}
+    app.kubernetes.io/name: {name}
   ports:
   - name: https
     port: 443
@@ -55,15 +56,22 @@ pub(super) fn apiserver(options: &Options, installation: &Installation<'_>, etcd
             "HTTPS",
             "https",
             "/readyz",
-            &[("failureThreshold", 60), ("periodSeconds", 2)],
+            &[("failureThreshold", 60), ("periodSeconds", 2), ("timeoutSeconds", 5)],
         ),
-        probe("readinessProbe", "HTTPS", "https", "/readyz", &[("periodSeconds", 5)]),
+        probe(
+            "readinessProbe",
+            "HTTPS",
+            "https",
+            "/readyz",
+            &[("periodSeconds", 5), ("timeoutSeconds", 5)],
+        ),
+        // A server whose etcd is away still serves what it has read; starting it again would end that and help nobody.
         probe(
             "livenessProbe",
             "HTTPS",
             "https",
-            "/livez",
-            &[("periodSeconds", 10), ("failureThreshold", 6)],
+            "/livez?exclude=etcd",
+            &[("periodSeconds", 10), ("failureThreshold", 6), ("timeoutSeconds", 5)],
         ),
     ]
     .concat();
