@@ -24,10 +24,21 @@ use tokio::time::Instant;
 use crate::rest::Target;
 use crate::rest::admission::{Admission, Attempt, Operation};
 use crate::telemetry::metrics::admission::AdmissionMetrics;
+use crate::wire::notes::Notes;
 use crate::wire::status::Status;
+use crate::wire::validation::names::qualified_name;
 
 /// How long a request waits for what has not been read from the cluster yet.
 const READY: Duration = Duration::from_secs(10);
+
+/// A fact for the audit, unless its key is none (k8s.io/apiserver pkg/admission/attributes.go).
+fn annotate(notes: &Notes, key: String, value: impl Into<String>) {
+    if key.split('/').count() == 2 && qualified_name(&key).is_empty() {
+        notes.annotate(key, value);
+    } else {
+        tracing::warn!(key, "not a key for an annotation of the audit");
+    }
+}
 
 /// The plugins by Kubernetes' names, in their order: all of them change, then all of them judge.
 pub struct Plugins {

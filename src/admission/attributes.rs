@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::cel::{self, Inputs};
+use super::equivalents::converted;
+use crate::authz::{Authorizer, ResourceAttributes};
 use crate::rest::admission::{Attempt, Operation};
 use crate::rest::resource::Resource;
 use crate::wire::meta;
@@ -101,7 +104,8 @@ impl<'a> Attributes<'a> {
         self.resource.is_namespace()
     }
 
-    /// The AdmissionRequest without its uid, `object` and `oldObject`, about the resource `asked`.
+    /// The AdmissionRequest without `object` and `oldObject`, about the resource `asked`; its uid is empty
+    /// (pkg/admission/plugin/cel/condition.go CreateAdmissionRequest).
     pub fn request(&self, asked: Named<'_>) -> Value {
         let own = Named::of(self.resource);
         let mut user = json!(self.user.as_ref());
@@ -109,6 +113,7 @@ impl<'a> Attributes<'a> {
             user.retain(|_, value| value.as_str() != Some(""));
         }
         let mut request = json!({
+            "uid": "",
             "kind": asked.kind(),
             "resource": asked.resource(),
             "requestKind": own.kind(),
@@ -130,6 +135,43 @@ impl<'a> Attributes<'a> {
         request
     }
 
+    /// What expressions know of a request that is about `resource`: of the namespace as much as they are to.
+    pub fn inputs(
+        &self,
+        resource: &Resource,
+        namespace: Option<&Value>,
+        authorizer: &Arc<dyn Authorizer>,
+    ) -> Arc<Inputs> {
+        let object = converted(&self.object, self.resource, resource);
+        let old = converted(self.old_object, self.resource, resource);
+        let present = |object: &&Value| !object.is_null();
+        Arc::new(Inputs::new(
+            Some(&*object).filter(present),
+            Some(&*old).filter(present),
+            &self.request(Named::of(resource)),
+            namespace,
+            Some(cel::Authorizer::new(
+                authorizer.clone(),
+                self.user.clone(),
+                self.about(),
+            )),
+        ))
+    }
+
+    /// What an authorizer is asked about: `authorizer.requestResource` of expressions.
+    fn about(&self) -> ResourceAttributes {
+        let GroupVersion { group, version } = &self.resource.group_version;
+        ResourceAttributes {
+            group: group.clone(),
+            version: version.clone(),
+            resource: self.resource.stored.plural.clone(),
+            subresource: self.subresource.to_owned(),
+            namespace: self.namespace.to_owned(),
+            name: self.name.clone(),
+            ..ResourceAttributes::default()
+        }
+    }
+
     /// `organizations.apiserver.bulward.io`.
     pub fn group_resource(&self) -> GroupResource {
         self.resource.group_resource()
@@ -139,8 +181,8 @@ impl<'a> Attributes<'a> {
     pub fn forbidden(&self, why: impl std::fmt::Display) -> Status {
         let name = [
             self.name.as_str(),
-            meta::name(&self.object),
             meta::generate_name(&self.object),
+            meta::name(&self.object),
         ];
         let name = name.into_iter().find(|name| !name.is_empty()).unwrap_or("Unknown");
         Status::forbidden(&self.group_resource(), name, why)

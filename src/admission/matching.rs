@@ -1,7 +1,7 @@
-//! Whether a webhook or a policy is about a request (k8s.io/apiserver pkg/admission/plugin/webhook/{generic,predicates}).
+//! Whether a webhook, a policy or a binding is about a request (k8s.io/apiserver pkg/admission/plugin/webhook/generic/webhook.go
+//! ShouldCallHook, pkg/admission/plugin/policy/matching/matching.go, pkg/admission/plugin/webhook/predicates).
 
-use std::sync::Arc;
-
+use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as api;
 use serde_json::Value;
 
@@ -20,6 +20,10 @@ use crate::wire::status::Status;
 pub struct Matcher {
     /// One of these has to match.
     pub rules: Vec<Rule>,
+    /// Whether no rules at all mean everything, not nothing.
+    pub open: bool,
+    /// None of these may match.
+    pub excluded: Vec<Rule>,
     /// Whether rules about other resources of the same objects count.
     pub equivalent: bool,
     /// Selects by the namespace.
@@ -29,44 +33,91 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Whether a resource is ever meant.
-    pub fn may_match(&self, resources: &Equivalents) -> bool {
-        let meant = |resource: &Arc<Resource>| self.may_match_resource(resource);
-        resources.all().any(meant)
+    /// What a policy or a binding says.
+    pub fn new(given: &MatchResources) -> Self {
+        let rules = |rules: Option<&Vec<NamedRuleWithOperations>>| -> Vec<Rule> {
+            rules.into_iter().flatten().map(Rule::from).collect()
+        };
+        Self {
+            rules: rules(given.resource_rules.as_ref()),
+            open: true,
+            excluded: rules(given.exclude_resource_rules.as_ref()),
+            equivalent: given.match_policy.as_deref() == Some("Equivalent"),
+            namespaces: selector(given.namespace_selector.as_ref()),
+            objects: selector(given.object_selector.as_ref()),
+        }
     }
 
-    /// Whether writes of a resource are ever meant, but for those through its equivalents.
-    pub fn may_match_resource(&self, resource: &Resource) -> bool {
-        let (group_version, plural) = (&resource.group_version, &resource.stored.plural);
-        self.rules.iter().any(|rule| rule.may_match(group_version, plural))
+    /// Whether writes of any resource are ever meant.
+    pub fn concerns_any(&self, resources: &Equivalents) -> bool {
+        resources.all().any(|resource| self.concerns(resource, resources))
     }
 
-    /// The resource by whose rule a request is meant: the request's own before others.
-    pub fn by_rules<'a>(&self, attributes: &Attributes<'a>, resources: &'a Equivalents) -> Option<&'a Resource> {
+    /// Whether writes of a resource are ever meant, whatever is done to which object.
+    pub fn concerns(&self, resource: &Resource, resources: &Equivalents) -> bool {
+        let meant = |resource: &Resource| {
+            let (group_version, plural) = (&resource.group_version, &resource.stored.plural);
+            self.rules.iter().any(|rule| rule.may_match(group_version, plural))
+        };
+        (self.open && self.rules.is_empty())
+            || meant(resource)
+            || (self.equivalent && resources.others(resource).any(|other| meant(other)))
+    }
+
+    /// The resource as which a request is meant: the request's own before others. `None`: it is not meant.
+    ///
+    /// # Errors
+    /// A selector makes no sense, or nobody knows the namespace. Whoever is not asked anyway is not told.
+    pub async fn matches<'a>(
+        &self,
+        attributes: &Attributes<'a>,
+        resources: &'a Equivalents,
+        namespaces: &Namespaces,
+    ) -> Result<Option<&'a Resource>, Status> {
+        let Some(resource) = self.by_rules(attributes, resources) else {
+            return Ok(None);
+        };
+        let object = self.by_object(attributes);
+        if matches!(object, Ok(false)) || !self.by_namespace(attributes, namespaces).await? {
+            return Ok(None);
+        }
+        object.map(|_| Some(resource))
+    }
+
+    fn by_rules<'a>(&self, attributes: &Attributes<'a>, resources: &'a Equivalents) -> Option<&'a Resource> {
+        if self.first(&self.excluded, attributes, resources).is_some() {
+            return None;
+        }
+        if self.open && self.rules.is_empty() {
+            return Some(attributes.resource);
+        }
+        self.first(&self.rules, attributes, resources)
+    }
+
+    fn first<'a>(
+        &self,
+        rules: &[Rule],
+        attributes: &Attributes<'a>,
+        resources: &'a Equivalents,
+    ) -> Option<&'a Resource> {
         let request = |resource: &'a Resource| Request {
             operation: attributes.operation,
             group_version: &resource.group_version,
             resource: &resource.stored.plural,
             subresource: attributes.subresource,
             namespaced: resource.stored.namespaced && !attributes.namespace.is_empty(),
+            name: &attributes.name,
         };
         let own = request(attributes.resource);
-        if self.rules.iter().any(|rule| rule.matches(&own)) {
+        if rules.iter().any(|rule| rule.matches(&own)) {
             return Some(attributes.resource);
         }
-        let mut rules = self.rules.iter().filter(|_| self.equivalent);
+        // Of equivalent ones the first rule that knows one of them decides which.
+        let mut rules = rules.iter().filter(|_| self.equivalent);
         rules.find_map(|rule| {
             let mut others = resources.others(attributes.resource).map(AsRef::as_ref);
             others.find(|other| rule.matches(&request(other)))
         })
-    }
-
-    /// Whether the selectors select a request that the rules mean.
-    ///
-    /// # Errors
-    /// A selector makes no sense, or nobody knows the namespace.
-    pub async fn by_selectors(&self, attributes: &Attributes<'_>, namespaces: &Namespaces) -> Result<bool, Status> {
-        Ok(self.by_object(attributes)? && self.by_namespace(attributes, namespaces).await?)
     }
 
     fn by_object(&self, attributes: &Attributes<'_>) -> Result<bool, Status> {
@@ -110,3 +161,6 @@ pub fn selector(given: Option<&api::LabelSelector>) -> Result<LabelSelector, Str
     });
     LabelSelector::of(labels, expressions)
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,18 +61,9 @@ fn matches(policy: &DynamicObject, resources: &Equivalents) -> bool {
     let rules: Vec<NamedRuleWithOperations> = rules
         .and_then(|rules| serde_json::from_value(rules).ok())
         .unwrap_or_default();
-    let rules = rules.iter().map(|rule| {
-        Rule::new(
-            rule.operations.as_ref(),
-            rule.api_groups.as_ref(),
-            rule.api_versions.as_ref(),
-            rule.resources.as_ref(),
-            rule.scope.as_ref(),
-        )
-    });
     let about = |rule: &Rule| {
         let mut all = resources.all();
         all.any(|resource| rule.may_match(&resource.group_version, &resource.stored.plural))
     };
-    rules.into_iter().any(|rule| about(&rule))
+    rules.iter().map(Rule::from).any(|rule| about(&rule))
 }

@@ -7,28 +7,26 @@
 mod compiled;
 mod dispatch;
 mod follow;
-mod matching;
 mod params;
-mod plugin;
-mod request;
 mod snapshot;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-pub use request::{Request, View};
-
 use super::READY;
+use super::attributes::Attributes;
 use super::cel;
 use super::equivalents::Equivalents;
 use super::namespaces::Namespaces;
 use crate::authz::Authorizer;
+use crate::rest::Target;
+use crate::rest::admission::{Admission, Attempt, Operation};
 use crate::telemetry::metrics::admission::{AdmissionMetrics, Call};
 use crate::telemetry::metrics::policies::PolicyMetrics;
-use crate::wire::notes::Notes;
 use crate::wire::status::Status;
 use snapshot::{Current, Snapshot};
 
@@ -39,7 +37,7 @@ pub struct Policies {
     authorizer: Arc<dyn Authorizer>,
     metrics: PolicyMetrics,
     admission: Arc<AdmissionMetrics>,
-    served: plugin::Served,
+    resources: Arc<Equivalents>,
 }
 
 impl Policies {
@@ -47,7 +45,7 @@ impl Policies {
     pub fn follow(
         client: &Client,
         namespaces: Namespaces,
-        resources: &Equivalents,
+        resources: Arc<Equivalents>,
         authorizer: Arc<dyn Authorizer>,
         (metrics, admission): (PolicyMetrics, Arc<AdmissionMetrics>),
         stop: &CancellationToken,
@@ -58,16 +56,7 @@ impl Policies {
             authorizer,
             metrics,
             admission,
-            served: plugin::Served::new(resources),
-        }
-    }
-
-    /// Whether a write through a view may be of concern to any policy: if not, nothing has to be prepared for it. What is
-    /// not known yet is of concern to everything.
-    pub fn concern(&self, view: &View, equivalents: &[View]) -> bool {
-        match self.current.get() {
-            Some(snapshot) => snapshot.concerns(view, equivalents),
-            None => true,
+            resources,
         }
     }
 
@@ -89,27 +78,33 @@ impl Policies {
         self.admission.conditions(call, "policy", asked.errors, asked.elapsed);
     }
 
-    /// Asks every policy that is bound to such a write. Warnings and audit annotations go into `notes`.
-    ///
-    /// # Errors
-    /// The first refusal.
-    pub async fn validate(&self, request: &Request<'_>, notes: &Notes) -> Result<(), Status> {
-        let snapshot = self.snapshot(request).await?;
-        if !snapshot.concerns(request.view, request.equivalents) {
-            return Ok(());
-        }
-        dispatch::dispatch(self, &snapshot, request, notes).await
-    }
-
-    async fn snapshot(&self, request: &Request<'_>) -> Result<Arc<Snapshot>, Status> {
+    async fn snapshot(&self, attributes: &Attributes<'_>) -> Result<Arc<Snapshot>, Status> {
         if let Some(snapshot) = self.current.get() {
             return Ok(snapshot);
         }
         let waited = tokio::time::timeout(READY, self.current.ready()).await;
         match self.current.get() {
             Some(snapshot) if waited.is_ok() => Ok(snapshot),
-            _ => Err(dispatch::forbidden(request, "not yet ready to handle request")),
+            _ => Err(attributes.forbidden("not yet ready to handle request")),
         }
+    }
+}
+
+#[async_trait]
+impl Admission for Policies {
+    /// Where no policy is about such writes, nothing has to be prepared. What is not known yet is of concern to everything.
+    fn handles(&self, target: &Target<'_>, _: Operation) -> bool {
+        let snapshot = self.current.get();
+        snapshot.is_none_or(|snapshot| snapshot.concerns(target.resource, &self.resources))
+    }
+
+    async fn validate(&self, attempt: &Attempt<'_>) -> Result<(), Status> {
+        let attributes = Attributes::judging(attempt);
+        let snapshot = self.snapshot(&attributes).await?;
+        if !snapshot.concerns(attributes.resource, &self.resources) {
+            return Ok(());
+        }
+        dispatch::dispatch(self, &snapshot, &attributes, &attempt.target.caller.notes).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which requests a rule is about (k8s.io/apiserver pkg/admission/plugin/webhook/predicates/rules/rules.go).
 
+use k8s_openapi::api::admissionregistration::v1::{NamedRuleWithOperations, RuleWithOperations};
+
 use crate::rest::admission::Operation;
 use crate::wire::names::GroupVersion;
 
@@ -16,6 +18,8 @@ pub struct Rule {
     pub resources: Vec<String>,
     /// `Namespaced`, `Cluster`, `*`; empty for `*`.
     pub scope: String,
+    /// Names of objects; none for all.
+    pub names: Vec<String>,
 }
 
 /// What a rule is compared with.
@@ -31,27 +35,37 @@ pub struct Request<'a> {
     pub subresource: &'a str,
     /// Whether it is about something in a namespace; a namespace is in none.
     pub namespaced: bool,
+    /// The name of the object; empty while it is still to be generated.
+    pub name: &'a str,
+}
+
+impl From<&RuleWithOperations> for Rule {
+    fn from(given: &RuleWithOperations) -> Self {
+        Self {
+            operations: given.operations.clone().unwrap_or_default(),
+            groups: given.api_groups.clone().unwrap_or_default(),
+            versions: given.api_versions.clone().unwrap_or_default(),
+            resources: given.resources.clone().unwrap_or_default(),
+            scope: given.scope.clone().unwrap_or_default(),
+            names: Vec::new(),
+        }
+    }
+}
+
+impl From<&NamedRuleWithOperations> for Rule {
+    fn from(given: &NamedRuleWithOperations) -> Self {
+        Self {
+            operations: given.operations.clone().unwrap_or_default(),
+            groups: given.api_groups.clone().unwrap_or_default(),
+            versions: given.api_versions.clone().unwrap_or_default(),
+            resources: given.resources.clone().unwrap_or_default(),
+            scope: given.scope.clone().unwrap_or_default(),
+            names: given.resource_names.clone().unwrap_or_default(),
+        }
+    }
 }
 
 impl Rule {
-    /// From the parts of the API.
-    pub fn new(
-        operations: Option<&Vec<String>>,
-        groups: Option<&Vec<String>>,
-        versions: Option<&Vec<String>>,
-        resources: Option<&Vec<String>>,
-        scope: Option<&String>,
-    ) -> Self {
-        let list = |given: Option<&Vec<String>>| given.cloned().unwrap_or_default();
-        Self {
-            operations: list(operations),
-            groups: list(groups),
-            versions: list(versions),
-            resources: list(resources),
-            scope: scope.cloned().unwrap_or_default(),
-        }
-    }
-
     /// Whether a request is meant.
     pub fn matches(&self, request: &Request<'_>) -> bool {
         let scope = match self.scope.as_str() {
@@ -61,6 +75,7 @@ impl Rule {
             _ => false,
         };
         scope
+            && (self.names.is_empty() || self.names.iter().any(|name| name == request.name))
             && listed(&self.operations, request.operation.name())
             && self.names(request.group_version, request.resource, Some(request.subresource))
     }

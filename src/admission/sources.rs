@@ -7,19 +7,20 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::ClusterResourceScope;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::reflector::{self, Lookup, store::Writer};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::READY;
 use super::equivalents::Equivalents;
 use super::namespaces::Namespaces;
-use super::webhook::Hook;
 use super::webhook::client::Clients;
+use super::webhook::{Compiler, Configuration, Hook};
 
 /// What a request is told that has waited in vain.
 const NOT_READY: &str = "not yet ready to handle request";
@@ -99,18 +100,8 @@ impl Sources {
         tokio::spawn(follow(namespaces, writer, changed, stop.clone()));
 
         let clients = Arc::new(Clients::new(Some(client.clone())));
-        let compile = |all: &[_], sources: &Self, clients: &Clients| {
-            let hooks = Hook::mutating(all, &sources.resources, clients);
-            tracing::info!(relevant = hooks.len(), "mutating webhooks have been read");
-            sources.mutating.put(hooks);
-        };
-        sources.follow_hooks(client, &clients, compile, stop);
-        let compile = |all: &[_], sources: &Self, clients: &Clients| {
-            let hooks = Hook::validating(all, &sources.resources, clients);
-            tracing::info!(relevant = hooks.len(), "validating webhooks have been read");
-            sources.validating.put(hooks);
-        };
-        sources.follow_hooks(client, &clients, compile, stop);
+        sources.follow_hooks::<MutatingWebhookConfiguration>(client, &clients, Self::mutating, stop);
+        sources.follow_hooks::<ValidatingWebhookConfiguration>(client, &clients, Self::validating, stop);
         sources
     }
 
@@ -119,10 +110,11 @@ impl Sources {
         self: &Arc<Self>,
         client: &Client,
         clients: &Arc<Clients>,
-        compile: fn(&[Arc<K>], &Self, &Clients),
+        hooks: fn(&Self) -> &Hooks,
         stop: &CancellationToken,
     ) where
-        K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+        K: Configuration
+            + Resource<DynamicType = (), Scope = ClusterResourceScope>
             + Clone
             + DeserializeOwned
             + Debug
@@ -131,13 +123,21 @@ impl Sources {
             + 'static,
     {
         let (store, writer) = reflector::store::<K>();
-        let (sources, clients) = (self.clone(), clients.clone());
-        let changed = move || {
-            let mut all = store.state();
-            all.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
-            compile(&all, &sources, &clients);
-        };
-        tokio::spawn(follow(Api::<K>::all(client.clone()), writer, changed, stop.clone()));
+        let changed = Arc::new(Notify::new());
+        let told = changed.clone();
+        let api = Api::<K>::all(client.clone());
+        tokio::spawn(follow(api, writer, move || told.notify_one(), stop.clone()));
+        let mut compiler = Compiler::new(clients.clone(), self.resources.clone());
+        let (sources, stop) = (self.clone(), stop.clone());
+        tokio::spawn(async move {
+            while stop.run_until_cancelled(changed.notified()).await.is_some() {
+                let mut all = store.state();
+                all.sort_by(|a, b| a.meta().name.cmp(&b.meta().name));
+                let compiled = compiler.compile(&all).await;
+                tracing::info!(kind = %K::kind(&()), relevant = compiled.len(), "webhooks have been read");
+                hooks(&sources).put(compiled);
+            }
+        });
     }
 
     /// Sources that follow nothing yet.
@@ -181,7 +181,7 @@ impl Sources {
 
     /// Whether webhooks of one sort may be about writes of a resource; while they have not been read, nobody knows.
     pub fn concern(&self, hooks: &Hooks, resource: &crate::rest::resource::Resource) -> bool {
-        let about = |hook: &Arc<Hook>| hook.may_be_about(resource, &self.resources);
+        let about = |hook: &Arc<Hook>| hook.matcher.concerns(resource, &self.resources);
         !hooks.is_ready() || hooks.load().iter().any(about)
     }
 

@@ -1,13 +1,14 @@
 //! Admission webhooks (k8s.io/apiserver pkg/admission/plugin/webhook).
 
 pub mod client;
-mod conditions;
 mod dispatch;
 pub mod mutating;
+pub mod reply;
 pub mod resolve;
 pub mod review;
 pub mod validating;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
     ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use self::client::{Clients, Endpoint};
+use super::cel::Conditions;
 use super::equivalents::Equivalents;
 use super::matching::{Matcher, selector};
 use super::rules::Rule;
-use crate::rest::resource::Resource;
 
 /// The default of `timeoutSeconds`.
 const TIMEOUT: i32 = 10;
@@ -37,7 +38,7 @@ pub struct Hook {
     /// What it is about.
     pub matcher: Matcher,
     /// What else has to hold.
-    pub conditions: Vec<MatchCondition>,
+    pub conditions: Conditions,
     /// Whether a failed call lets the request pass.
     pub ignores_failure: bool,
     /// `None`, `NoneOnDryRun` ..; empty if nothing is said.
@@ -52,17 +53,21 @@ pub struct Hook {
     pub endpoint: Result<Arc<Endpoint>, String>,
 }
 
-/// What both sorts have in common.
-struct Parts<'a> {
+/// A configuration of webhooks, of either sort.
+pub trait Configuration: kube::Resource<DynamicType = ()> {
+    /// Its webhooks, in their order.
+    fn parts(&self) -> Vec<Parts<'_>>;
+}
+
+/// What a webhook of either sort says.
+pub struct Parts<'a> {
     name: &'a str,
     client: &'a WebhookClientConfig,
     rules: Option<&'a Vec<RuleWithOperations>>,
     match_policy: Option<&'a str>,
-    matcher: (
-        Result<crate::wire::selector::LabelSelector, String>,
-        Result<crate::wire::selector::LabelSelector, String>,
-    ),
-    conditions: Option<&'a Vec<MatchCondition>>,
+    namespaces: Option<&'a LabelSelector>,
+    objects: Option<&'a LabelSelector>,
+    conditions: &'a [MatchCondition],
     failure_policy: Option<&'a str>,
     side_effects: &'a str,
     timeout: Option<i32>,
@@ -70,97 +75,116 @@ struct Parts<'a> {
     reinvocation: Option<&'a str>,
 }
 
-impl Hook {
-    /// The mutating webhooks of all configurations that may be about one of the resources.
-    pub fn mutating(
-        configurations: &[Arc<MutatingWebhookConfiguration>],
-        resources: &Equivalents,
-        clients: &Clients,
-    ) -> Vec<Arc<Self>> {
-        let webhooks = configurations.iter().flat_map(|configuration| {
-            let hooks = configuration.webhooks.iter().flatten();
-            hooks.map(|hook| (&configuration.metadata, Parts::from(hook)))
-        });
-        Self::compiled(webhooks, resources, clients)
+/// Makes webhooks of what configurations say, and keeps what is costly to make as long as they say the same.
+pub struct Compiler {
+    clients: Arc<Clients>,
+    resources: Arc<Equivalents>,
+    conditions: HashMap<String, Conditions>,
+}
+
+impl Compiler {
+    /// Of webhooks about `resources`.
+    pub fn new(clients: Arc<Clients>, resources: Arc<Equivalents>) -> Self {
+        Self {
+            clients,
+            resources,
+            conditions: HashMap::new(),
+        }
     }
 
-    /// The validating webhooks of all configurations that may be about one of the resources.
-    pub fn validating(
-        configurations: &[Arc<ValidatingWebhookConfiguration>],
-        resources: &Equivalents,
-        clients: &Clients,
-    ) -> Vec<Arc<Self>> {
-        let webhooks = configurations.iter().flat_map(|configuration| {
-            let hooks = configuration.webhooks.iter().flatten();
-            hooks.map(|hook| (&configuration.metadata, Parts::from(hook)))
+    /// The webhooks of all configurations that may be about one of the resources. Others count in the numbering.
+    pub async fn compile<K: Configuration>(&mut self, configurations: &[Arc<K>]) -> Vec<Arc<Hook>> {
+        let mut hooks = Vec::new();
+        let mut conditions = HashMap::new();
+        let all = configurations.iter().flat_map(|configuration| {
+            let name = configuration.meta().name.as_deref().unwrap_or_default();
+            configuration.parts().into_iter().map(move |parts| (name, parts))
         });
-        Self::compiled(webhooks, resources, clients)
+        let all: Vec<(&str, Parts<'_>)> = all.collect();
+        for (index, (configuration, parts)) in all.into_iter().enumerate() {
+            let matcher = parts.matcher();
+            if matcher.concerns_any(&self.resources) {
+                let compiled = self.conditions(parts.conditions, &mut conditions).await;
+                let endpoint = self.clients.endpoint(parts.client);
+                hooks.push(Arc::new(parts.hook(configuration, index, matcher, compiled, endpoint)));
+            }
+        }
+        self.conditions = conditions;
+        hooks
     }
 
-    /// Webhooks with the metadata of their configurations. Those that are about nothing here count in the numbering.
-    fn compiled<'a>(
-        webhooks: impl Iterator<Item = (&'a ObjectMeta, Parts<'a>)>,
-        resources: &Equivalents,
-        clients: &Clients,
-    ) -> Vec<Arc<Self>> {
-        let compile = |(index, (configuration, parts)): (usize, (&ObjectMeta, Parts<'_>))| {
-            let name = configuration.name.as_deref().unwrap_or_default();
-            Self::compile(name, index, &parts, resources, clients)
+    /// Compiles conditions that are not known from the last time; all that are in use now go into `kept`.
+    async fn conditions(&self, given: &[MatchCondition], kept: &mut HashMap<String, Conditions>) -> Conditions {
+        if given.is_empty() {
+            return Conditions::default();
+        }
+        let key: String = given
+            .iter()
+            .map(|one| format!("{:?}", (&one.name, &one.expression)))
+            .collect();
+        let known = kept.get(&key).or_else(|| self.conditions.get(&key)).cloned();
+        let compiled = match known {
+            Some(known) => known,
+            None => Conditions::compile(given).await,
         };
-        webhooks.enumerate().filter_map(compile).collect()
+        kept.insert(key, compiled.clone());
+        compiled
+    }
+}
+
+impl Parts<'_> {
+    fn matcher(&self) -> Matcher {
+        Matcher {
+            rules: self.rules.into_iter().flatten().map(Rule::from).collect(),
+            open: false,
+            excluded: Vec::new(),
+            equivalent: self.match_policy != Some("Exact"),
+            namespaces: selector(self.namespaces),
+            objects: selector(self.objects),
+        }
     }
 
-    fn compile(
+    fn hook(
+        &self,
         configuration: &str,
         index: usize,
-        parts: &Parts<'_>,
-        resources: &Equivalents,
-        clients: &Clients,
-    ) -> Option<Arc<Self>> {
-        let rule = |rule: &RuleWithOperations| {
-            Rule::new(
-                rule.operations.as_ref(),
-                rule.api_groups.as_ref(),
-                rule.api_versions.as_ref(),
-                rule.resources.as_ref(),
-                rule.scope.as_ref(),
-            )
-        };
-        let (namespaces, objects) = parts.matcher.clone();
-        let matcher = Matcher {
-            rules: parts.rules.into_iter().flatten().map(rule).collect(),
-            equivalent: parts.match_policy != Some("Exact"),
-            namespaces,
-            objects,
-        };
-        if !matcher.may_match(resources) {
-            return None;
-        }
-        let timeout = parts.timeout.unwrap_or(TIMEOUT);
-        Some(Arc::new(Self {
-            name: parts.name.to_owned(),
+        matcher: Matcher,
+        conditions: Conditions,
+        endpoint: Result<Arc<Endpoint>, String>,
+    ) -> Hook {
+        let timeout = self.timeout.unwrap_or(TIMEOUT);
+        Hook {
+            name: self.name.to_owned(),
             configuration: configuration.to_owned(),
             index,
             matcher,
-            conditions: parts.conditions.cloned().unwrap_or_default(),
-            ignores_failure: parts.failure_policy == Some("Ignore"),
-            side_effects: parts.side_effects.to_owned(),
+            conditions,
+            ignores_failure: self.failure_policy == Some("Ignore"),
+            side_effects: self.side_effects.to_owned(),
             timeout: Duration::from_secs(timeout.clamp(1, 30).unsigned_abs().into()),
-            versions: parts.versions.to_vec(),
-            reinvoked: parts.reinvocation == Some("IfNeeded"),
-            endpoint: clients.endpoint(parts.client),
-        }))
+            versions: self.versions.to_vec(),
+            reinvoked: self.reinvocation == Some("IfNeeded"),
+            endpoint,
+        }
     }
+}
 
-    /// Whether it may be about writes of a resource.
-    pub(super) fn may_be_about(&self, resource: &Resource, resources: &Equivalents) -> bool {
-        let other = |other: &Arc<Resource>| self.matcher.may_match_resource(other);
-        self.matcher.may_match_resource(resource) || (self.matcher.equivalent && resources.others(resource).any(other))
-    }
-
+impl Hook {
     /// Whether it may be called for a request that is not carried out.
     fn spares_dry_runs(&self) -> bool {
         matches!(self.side_effects.as_str(), "None" | "NoneOnDryRun")
+    }
+}
+
+impl Configuration for MutatingWebhookConfiguration {
+    fn parts(&self) -> Vec<Parts<'_>> {
+        self.webhooks.iter().flatten().map(Parts::from).collect()
+    }
+}
+
+impl Configuration for ValidatingWebhookConfiguration {
+    fn parts(&self) -> Vec<Parts<'_>> {
+        self.webhooks.iter().flatten().map(Parts::from).collect()
     }
 }
 
@@ -171,11 +195,9 @@ impl<'a> From<&'a MutatingWebhook> for Parts<'a> {
             client: &hook.client_config,
             rules: hook.rules.as_ref(),
             match_policy: hook.match_policy.as_deref(),
-            matcher: (
-                selector(hook.namespace_selector.as_ref()),
-                selector(hook.object_selector.as_ref()),
-            ),
-            conditions: hook.match_conditions.as_ref(),
+            namespaces: hook.namespace_selector.as_ref(),
+            objects: hook.object_selector.as_ref(),
+            conditions: hook.match_conditions.as_deref().unwrap_or_default(),
             failure_policy: hook.failure_policy.as_deref(),
             side_effects: &hook.side_effects,
             timeout: hook.timeout_seconds,
@@ -192,11 +214,9 @@ impl<'a> From<&'a ValidatingWebhook> for Parts<'a> {
             client: &hook.client_config,
             rules: hook.rules.as_ref(),
             match_policy: hook.match_policy.as_deref(),
-            matcher: (
-                selector(hook.namespace_selector.as_ref()),
-                selector(hook.object_selector.as_ref()),
-            ),
-            conditions: hook.match_conditions.as_ref(),
+            namespaces: hook.namespace_selector.as_ref(),
+            objects: hook.object_selector.as_ref(),
+            conditions: hook.match_conditions.as_deref().unwrap_or_default(),
             failure_policy: hook.failure_policy.as_deref(),
             side_effects: &hook.side_effects,
             timeout: hook.timeout_seconds,

@@ -34,7 +34,7 @@ pub async fn delete_collection(
             continue;
         }
         let one = target.named(object.namespace(), object.name());
-        match call.store.delete(&one, &options).await {
+        match call.store.delete_of(&target, &one, &options).await {
             Ok(_) => deleted.push(object.clone()),
             // Gone meanwhile, or no longer the caller's: somebody else was faster.
             Err(status) if status.code == 404 => {}

@@ -136,10 +136,13 @@ pub fn add_warnings(headers: &mut HeaderMap, warnings: &[String]) {
     }
 }
 
-/// RFC 7234 code 299 as k8s.io/apimachinery pkg/util/net/http.go NewWarningHeader writes it.
+/// RFC 7234 code 299 as k8s.io/apimachinery pkg/util/net/http.go NewWarningHeader writes it: not at all, where a control
+/// character is in it.
 fn append_warning(headers: &mut HeaderMap, text: &str) {
-    let clean: String = text.chars().filter(|c| !c.is_control()).collect();
-    let escaped = clean.replace('\\', "\\\\").replace('"', "\\\"");
+    if text.chars().any(char::is_control) {
+        return;
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
     if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{escaped}\"").as_bytes()) {
         headers.append(WARNING, value);
     }

@@ -53,19 +53,23 @@ impl Admissions {
         let mut plugins = Plugins::new(metrics.clone());
         let mut policies = None;
         for plugin in Plugin::ALL.into_iter().filter(|plugin| config.admission.runs(*plugin)) {
-            let (sources, metrics) = (sources.clone(), metrics.clone());
+            let (sources, metrics, authorizer) = (sources.clone(), metrics.clone(), authorizer.clone());
             match plugin {
                 Plugin::NamespaceLifecycle => plugins.push(plugin.name(), Arc::new(NamespaceLifecycle(sources))),
                 Plugin::MutatingAdmissionWebhook => {
-                    let webhooks = MutatingAdmissionWebhook { sources, metrics };
+                    let webhooks = MutatingAdmissionWebhook {
+                        sources,
+                        metrics,
+                        authorizer,
+                    };
                     plugins.push(plugin.name(), Arc::new(webhooks));
                 }
                 Plugin::ValidatingAdmissionPolicy => {
                     let followed = Arc::new(Policies::follow(
                         &client,
                         sources.namespaces().clone(),
-                        &resources,
-                        authorizer.clone(),
+                        resources.clone(),
+                        authorizer,
                         (all.policies(), metrics),
                         stop,
                     ));
@@ -73,7 +77,11 @@ impl Admissions {
                     policies = Some(followed);
                 }
                 Plugin::ValidatingAdmissionWebhook => {
-                    let webhooks = ValidatingAdmissionWebhook { sources, metrics };
+                    let webhooks = ValidatingAdmissionWebhook {
+                        sources,
+                        metrics,
+                        authorizer,
+                    };
                     plugins.push(plugin.name(), Arc::new(webhooks));
                 }
             }

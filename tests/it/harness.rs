@@ -28,6 +28,7 @@ pub(crate) mod tenancy;
 mod tests;
 pub(crate) mod twin;
 mod waiting;
+pub(crate) mod webhooks;
 
 pub(crate) use aggregation::Registration;
 pub(crate) use bulward::{Bulward, GROUPS};

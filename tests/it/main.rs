@@ -1,6 +1,7 @@
 //! The one integration-test binary: real sockets, real stores, a real control plane.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod admission;
 mod apply;
 mod audit;
 mod cluster;

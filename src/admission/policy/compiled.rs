@@ -7,10 +7,10 @@ use k8s_openapi::api::admissionregistration::v1::{ParamKind, ValidatingAdmission
 use kube::core::cel::cel::Value;
 use tokio::time::Instant;
 
-use super::matching::Matching;
 use crate::admission::cel::{
     Asked, Budget, Compiled, Conditions, Evaluator, Failure, Inputs, Matched, POLICY, Variables, type_name,
 };
+use crate::admission::matching::Matcher;
 
 /// The longest message that an expression may make.
 const LONGEST_MESSAGE: usize = 5 << 10;
@@ -20,7 +20,7 @@ const LONGEST_MESSAGE: usize = 5 << 10;
 pub(super) struct Policy {
     pub(super) name: String,
     pub(super) ignores_failures: bool,
-    pub(super) matching: Matching,
+    pub(super) matching: Matcher,
     pub(super) param_kind: Option<ParamKind>,
     conditions: Conditions,
     variables: Variables,
@@ -77,7 +77,7 @@ impl Policy {
         Self {
             name: policy.metadata.name.clone().unwrap_or_default(),
             ignores_failures: spec.failure_policy.as_deref() == Some("Ignore"),
-            matching: Matching::new(spec.match_constraints.unwrap_or_default()),
+            matching: Matcher::new(&spec.match_constraints.unwrap_or_default()),
             param_kind: spec.param_kind,
             conditions: Conditions::compiled(&spec.match_conditions.unwrap_or_default()),
             variables: Variables::compile(variables.iter().map(|v| (v.name.as_str(), v.expression.as_str()))),

@@ -8,13 +8,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::compiled::{Annotation, Decision, Policy, Verdict};
-use super::matching::Labels;
 use super::params::collect;
-use super::request::{Request, View};
 use super::snapshot::{Active, Binding, Snapshot};
 use super::{Policies, shown};
+use crate::admission::annotate as tell;
+use crate::admission::attributes::Attributes;
 use crate::admission::cel::{self, Inputs};
-use crate::authz::ResourceAttributes;
+use crate::admission::matching::Matcher;
+use crate::rest::resource::Resource;
 use crate::wire::notes::Notes;
 use crate::wire::status::{Cause, Status};
 
@@ -30,40 +31,33 @@ struct Denial {
 }
 
 /// What the policies are asked with: made when the first one asks.
-struct Asked<'a, 'r> {
+struct Asked<'a> {
     policies: &'a Policies,
-    request: &'a Request<'r>,
+    attributes: &'a Attributes<'a>,
+    /// The request's namespace, once somebody has asked for it.
     namespace: Option<Value>,
-    views: Vec<(View, Arc<Inputs>)>,
+    /// What they know, by the resource as which they see the request.
+    inputs: Vec<(&'a Resource, Arc<Inputs>)>,
 }
 
-pub(super) async fn dispatch(
-    policies: &Policies,
+pub(super) async fn dispatch<'a>(
+    policies: &'a Policies,
     snapshot: &Snapshot,
-    request: &Request<'_>,
+    attributes: &'a Attributes<'a>,
     notes: &Notes,
 ) -> Result<(), Status> {
-    let namespace = match request.namespace {
-        "" => None,
-        name => Some(policies.namespaces.get(name).await),
-    };
-    let labels: Result<Labels, String> = match &namespace {
-        None => Ok(Labels::new()),
-        Some(Ok(namespace)) => Ok(namespace.metadata.labels.clone().unwrap_or_default()),
-        Some(Err(status)) => Err(status.message.clone()),
-    };
     let mut asked = Asked {
         policies,
-        request,
+        attributes,
         namespace: None,
-        views: Vec::new(),
+        inputs: Vec::new(),
     };
     let mut denials = Vec::new();
     for active in &snapshot.active {
         let policy = &active.policy;
-        let view = match policy.matching.matches(request, &labels) {
+        let resource = match policies.matches(&policy.matching, attributes).await {
             Ok(None) => continue,
-            Ok(Some(view)) => view,
+            Ok(Some(resource)) => resource,
             Err(error) => {
                 denials.extend(misconfigured(policy, None, &error));
                 continue;
@@ -75,7 +69,7 @@ pub(super) async fn dispatch(
         }
         let mut annotations: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for binding in &active.bindings {
-            let params = match params_of(active, binding, request, &labels).await {
+            let params = match params_of(policies, active, binding, attributes).await {
                 Ok(params) => params,
                 Err(error) => {
                     denials.extend(misconfigured(policy, Some(binding), &error));
@@ -83,13 +77,9 @@ pub(super) async fn dispatch(
                 }
             };
             for param in params {
-                // Asked late: without parameters there is no question, and no namespace is missed.
-                if let Some(namespace) = &namespace {
-                    asked.namespace = Some(shown(namespace.as_ref().map_err(Clone::clone)?));
-                }
-                let verdict = asked.ask(policy, &view, param).await;
+                let verdict = asked.ask(policy, resource, param).await?;
                 if let Some(conditions) = &verdict.conditions {
-                    policies.conditions_asked(&policy.name, request.operation, conditions);
+                    policies.conditions_asked(&policy.name, attributes.operation.name(), conditions);
                 }
                 take(policies, policy, binding, &verdict, notes, &mut denials);
                 annotate(
@@ -103,67 +93,74 @@ pub(super) async fn dispatch(
             }
         }
         for (key, values) in annotations {
-            notes.annotate(format!("{}/{key}", policy.name), values.join(", "));
+            tell(notes, format!("{}/{key}", policy.name), values.join(", "));
         }
     }
     match denials.into_iter().next() {
         None => Ok(()),
-        Some(first) => Err(refusal(request, first)),
+        Some(first) => Err(refusal(attributes, first)),
     }
 }
 
 /// The parameters of a binding; none: there is nothing to ask.
 async fn params_of(
+    policies: &Policies,
     active: &Active,
     binding: &Binding,
-    request: &Request<'_>,
-    labels: &Result<Labels, String>,
+    attributes: &Attributes<'_>,
 ) -> Result<Vec<Option<Value>>, String> {
-    if binding.matching.matches(request, labels)?.is_none() {
+    if policies.matches(&binding.matching, attributes).await?.is_none() {
         return Ok(Vec::new());
     }
     let params = active.params.as_ref().map_err(Clone::clone)?;
     let kind = active.policy.param_kind.as_ref();
-    collect(kind, binding.param_ref.as_ref(), params.as_ref(), request.namespace).await
+    collect(kind, binding.param_ref.as_ref(), params.as_ref(), attributes.namespace).await
 }
 
-impl Asked<'_, '_> {
-    async fn ask(&mut self, policy: &Arc<Policy>, view: &View, param: Option<Value>) -> Verdict {
-        let inputs = self.inputs(view);
+impl Policies {
+    /// The resource as which a policy or a binding means a request.
+    async fn matches<'a>(
+        &'a self,
+        matcher: &Matcher,
+        attributes: &Attributes<'a>,
+    ) -> Result<Option<&'a Resource>, String> {
+        let matched = matcher.matches(attributes, &self.resources, &self.namespaces);
+        matched.await.map_err(|status| status.message)
+    }
+}
+
+impl<'a> Asked<'a> {
+    async fn ask(
+        &mut self,
+        policy: &Arc<Policy>,
+        resource: &'a Resource,
+        param: Option<Value>,
+    ) -> Result<Verdict, Status> {
+        let inputs = self.inputs(resource).await?;
         let (asked, policy) = (policy.clone(), policy);
         let verdict = cel::run(move || match param {
             None => asked.validate(&inputs),
             Some(param) => asked.validate(&inputs.with_params(Some(&param))),
         });
-        verdict
-            .await
-            .unwrap_or_else(|aborted| policy.failed(aborted.to_string()))
+        let verdict = verdict.await;
+        Ok(verdict.unwrap_or_else(|aborted| policy.failed(aborted.to_string())))
     }
 
-    fn inputs(&mut self, view: &View) -> Arc<Inputs> {
-        if let Some((_, inputs)) = self.views.iter().find(|(known, _)| known == view) {
-            return inputs.clone();
+    /// Made late: without parameters there is no question, and no namespace is missed.
+    async fn inputs(&mut self, resource: &'a Resource) -> Result<Arc<Inputs>, Status> {
+        let mut known = self.inputs.iter();
+        if let Some((_, inputs)) = known.find(|(known, _)| known.group_version == resource.group_version) {
+            return Ok(inputs.clone());
         }
-        let request = self.request;
-        let about = ResourceAttributes {
-            group: request.view.group.clone(),
-            version: request.view.version.clone(),
-            resource: request.view.resource.clone(),
-            subresource: request.subresource.to_owned(),
-            namespace: request.namespace.to_owned(),
-            name: request.name.to_owned(),
-            ..ResourceAttributes::default()
-        };
-        let user = Arc::new(request.user.clone());
-        let inputs = Arc::new(Inputs::new(
-            request.in_view(view, request.object).as_ref(),
-            request.in_view(view, request.old_object).as_ref(),
-            &request.admission_request(view),
-            self.namespace.as_ref(),
-            Some(cel::Authorizer::new(self.policies.authorizer.clone(), user, about)),
-        ));
-        self.views.push((view.clone(), inputs.clone()));
-        inputs
+        let name = self.attributes.namespace;
+        if self.namespace.is_none() && !name.is_empty() {
+            let namespace = self.policies.namespaces.get(name).await?;
+            self.namespace = Some(shown(&namespace));
+        }
+        let (namespace, authorizer) = (self.namespace.as_ref(), &self.policies.authorizer);
+        let inputs = self.attributes.inputs(resource, namespace, authorizer);
+        self.inputs.push((resource, inputs.clone()));
+        Ok(inputs)
     }
 }
 
@@ -264,8 +261,8 @@ fn denial(policy: &Policy, binding: Option<&Binding>, message: &str, reason: &st
     }
 }
 
-fn refusal(request: &Request<'_>, denial: Denial) -> Status {
-    let mut status = forbidden(request, &denial.message);
+fn refusal(attributes: &Attributes<'_>, denial: Denial) -> Status {
+    let mut status = attributes.forbidden(&denial.message);
     let (code, reason) = match denial.reason.as_str() {
         "Forbidden" => (403, "Forbidden"),
         "Unauthorized" => (401, "Unauthorized"),
@@ -280,20 +277,6 @@ fn refusal(request: &Request<'_>, denial: Denial) -> Status {
         });
     }
     status
-}
-
-/// k8s.io/apiserver pkg/admission/errors.go NewForbidden
-pub(super) fn forbidden(request: &Request<'_>, why: &str) -> Status {
-    let metadata = |field: &str| {
-        let text = request.object.and_then(|object| object["metadata"][field].as_str());
-        text.filter(|text| !text.is_empty())
-    };
-    let own = Some(request.name).filter(|name| !name.is_empty());
-    let name = own
-        .or_else(|| metadata("name"))
-        .or_else(|| metadata("generateName"))
-        .unwrap_or("Unknown");
-    Status::forbidden(&request.group_resource(), name, why)
 }
 
 #[derive(Serialize)]

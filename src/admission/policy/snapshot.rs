@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::compiled::Policy;
 use super::follow::follow;
-use super::matching::Matching;
 use super::params::{self, Params};
-use super::request::View;
 use crate::admission::cel;
+use crate::admission::equivalents::Equivalents;
+use crate::admission::matching::Matcher;
+use crate::rest::resource::Resource;
 
 /// Pause before a `paramKind` that the cluster does not serve is looked for again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -41,7 +42,7 @@ pub(super) struct Active {
 #[derive(Debug)]
 pub(super) struct Binding {
     pub(super) name: String,
-    pub(super) matching: Matching,
+    pub(super) matching: Matcher,
     pub(super) param_ref: Option<ParamRef>,
     pub(super) actions: Vec<String>,
 }
@@ -55,8 +56,8 @@ pub(super) struct Current {
 }
 
 impl Snapshot {
-    pub(super) fn concerns(&self, view: &View, equivalents: &[View]) -> bool {
-        let concerns = |active: &Active| active.policy.matching.concerns(view, equivalents);
+    pub(super) fn concerns(&self, resource: &Resource, resources: &Equivalents) -> bool {
+        let concerns = |active: &Active| active.policy.matching.concerns(resource, resources);
         self.active.iter().any(concerns)
     }
 }
@@ -152,7 +153,7 @@ impl Keeper {
                 .or_default()
                 .push(Binding {
                     name: binding.name_any(),
-                    matching: Matching::new(spec.match_resources.unwrap_or_default()),
+                    matching: Matcher::new(&spec.match_resources.unwrap_or_default()),
                     param_ref: spec.param_ref,
                     actions: spec.validation_actions.unwrap_or_default(),
                 });

@@ -30,7 +30,7 @@ proptest! {
             };
             entries.iter().flat_map(one).collect()
         };
-        let rule = Rule { operations, groups, versions, resources, scope: scope.to_owned() };
+        let rule = Rule { operations, groups, versions, resources, scope: scope.to_owned(), names: Vec::new() };
         let operations = expand(&rule.operations, &["CREATE", "UPDATE", "DELETE"]);
         let groups = expand(&rule.groups, &["a.io", "b.io"]);
         let versions = expand(&rule.versions, &["v1", "v2"]);
@@ -49,7 +49,8 @@ proptest! {
                     for (plural, namespaced) in [("organizations", false), ("projects", true)] {
                         for subresource in ["", "status"] {
                             let group_version = GroupVersion::new(group, version);
-                            let request = Request { operation, group_version: &group_version, resource: plural, subresource, namespaced };
+                            let group_version = &group_version;
+                            let request = Request { operation, group_version, resource: plural, subresource, namespaced, name: "n" };
                             let in_scope = match scope {
                                 "Cluster" => !namespaced,
                                 "Namespaced" => namespaced,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, Uri, header};
+use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -21,14 +21,13 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::reply::Reply;
 use super::resolve::{Reference, Resolver};
 use crate::cluster::webhook::chain;
 use crate::telemetry::traces;
 
 /// The largest answer, in bytes: a patch may hold a whole object.
 const ANSWER: usize = 8 << 20;
-/// How many bytes of a refusal are told.
-const TOLD: usize = 2_048;
 /// How long a connection that nobody uses is kept.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -38,20 +37,14 @@ pub struct Endpoint {
     client: Client<HttpsConnector<Dialer>, Full<Bytes>>,
 }
 
-/// What came of a call.
-#[derive(Debug)]
-pub enum Failure {
-    /// No answer.
-    Unreachable(String),
-    /// An answer that is none.
-    Refused(StatusCode, Bytes),
-}
-
 impl Endpoint {
-    /// Posts a review, and answers with the body of a 2xx.
-    pub async fn post(&self, review: Vec<u8>, timeout: Duration) -> Result<Bytes, Failure> {
+    /// Posts a review.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn post(&self, review: Vec<u8>, timeout: Duration) -> Result<Reply, String> {
         let url = format!("{}?timeout={}s", self.base, timeout.as_secs());
-        let failed = |why: String| Failure::Unreachable(format!("Post {url:?}: {why}"));
+        let failed = |why: String| format!("Post {url:?}: {why}");
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(&url)
@@ -68,27 +61,22 @@ impl Endpoint {
                 .await
                 .map_err(|error| failed(chain(&error)))?;
             let code = answer.status();
+            let content_type = answer.headers().get(header::CONTENT_TYPE);
+            let content_type = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let content_type = content_type.to_owned();
             let body = Limited::new(answer.into_body(), ANSWER).collect().await;
             let body = body
                 .map_err(|error| failed(format!("reading the answer: {error}")))?
                 .to_bytes();
-            if code.is_success() {
-                Ok(body)
-            } else {
-                Err(Failure::refused(code, body))
-            }
+            Ok(Reply {
+                code,
+                content_type,
+                body,
+            })
         };
         let call = call.instrument(tracing::debug_span!("webhook", url = self.base));
         let called = tokio::time::timeout(timeout, call).await;
         called.unwrap_or_else(|_| Err(failed("context deadline exceeded".to_owned())))
-    }
-}
-
-impl Failure {
-    /// Of a refusal no more is kept than is told to whoever wrote the object (client-go/rest/request.go).
-    fn refused(code: StatusCode, body: Bytes) -> Self {
-        let told = body.slice(..body.len().min(TOLD));
-        Self::Refused(code, told)
     }
 }
 
@@ -227,23 +215,5 @@ impl Service<Uri> for Dialer {
             stream.set_nodelay(true)?;
             Ok(TokioIo::new(stream))
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_refusal_little_is_told() {
-        let long = Bytes::from(vec![b'x'; ANSWER]);
-        let Failure::Refused(code, told) = Failure::refused(StatusCode::BAD_GATEWAY, long) else {
-            panic!("a refusal");
-        };
-        assert_eq!((code, told.len()), (StatusCode::BAD_GATEWAY, TOLD));
-        let Failure::Refused(_, told) = Failure::refused(StatusCode::BAD_GATEWAY, Bytes::from_static(b"no")) else {
-            panic!("a refusal");
-        };
-        assert_eq!(told, "no");
     }
 }

@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::StatusCode;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::Hook;
-use super::client::Failure;
+use super::reply::Failed;
 use super::review::{Answer, Bad, Version, denied};
+use crate::admission::annotate;
 use crate::admission::attributes::{Attributes, Named, internal};
+use crate::admission::cel::Matched;
 use crate::admission::equivalents::converted;
 use crate::admission::sources::Sources;
+use crate::authz::Authorizer;
 use crate::rest::resource::Resource;
 use crate::telemetry::metrics::admission::{AdmissionMetrics, Call};
 use crate::wire::notes::Notes;
@@ -34,6 +36,7 @@ pub(super) enum Wrong {
 pub(super) struct Dispatcher<'a> {
     pub(super) sources: &'a Sources,
     pub(super) metrics: &'a AdmissionMetrics,
+    pub(super) authorizer: &'a Arc<dyn Authorizer>,
     pub(super) notes: &'a Arc<Notes>,
     /// `admit` or `validating`.
     pub(super) step: &'static str,
@@ -47,27 +50,32 @@ impl Dispatcher<'_> {
         attributes: &Attributes<'r>,
         resources: &'r crate::admission::equivalents::Equivalents,
     ) -> Result<Option<&'r Resource>, Status> {
-        let Some(resource) = hook.matcher.by_rules(attributes, resources) else {
+        let matched = hook.matcher.matches(attributes, resources, self.sources.namespaces());
+        let Some(resource) = matched.await? else {
             return Ok(None);
         };
-        let selected = hook.matcher.by_selectors(attributes, self.sources.namespaces());
-        if !selected.await? {
-            return Ok(None);
-        }
         if hook.conditions.is_empty() {
             return Ok(Some(resource));
         }
-        match super::conditions::matched(hook, attributes, resource).await {
-            Ok(true) => Ok(Some(resource)),
-            Ok(false) => {
+        let inputs = attributes.inputs(resource, None, self.authorizer);
+        let asked = hook.conditions.ask(&inputs).await;
+        // As in Go, conditions that all hold are not timed.
+        if asked.matched != Matched::Yes {
+            let call = self.call(hook, attributes);
+            self.metrics.conditions(call, "webhook", asked.errors, asked.elapsed);
+        }
+        match asked.matched {
+            Matched::Yes => Ok(Some(resource)),
+            Matched::No(_) => {
                 self.metrics.exclusion(self.call(hook, attributes), "webhook");
                 Ok(None)
             }
-            Err(why) if hook.ignores_failure => {
+            Matched::Failed(why) if hook.ignores_failure => {
                 tracing::warn!(webhook = hook.name, why, "match conditions failed, not called");
                 Ok(None)
             }
-            Err(why) => {
+            Matched::Failed(why) => {
+                tracing::warn!(webhook = hook.name, why, "match conditions failed, refused");
                 let name = attributes.name.as_str();
                 Err(Status::forbidden(&attributes.group_resource(), name, why))
             }
@@ -96,18 +104,19 @@ impl Dispatcher<'_> {
         let shown = |object| -> Cow<'_, Value> { converted(object, attributes.resource, resource) };
         let (object, old) = (shown(&attributes.object), shown(attributes.old_object));
         let review = version.review(&uid, attributes.request(Named::of(resource)), &object, &old);
-        let answered = endpoint.post(review, hook.timeout).await.map_err(|failure| {
-            let (why, code) = told(&failure);
-            calling(format!("failed to call webhook: {why}"), code)
+        let failed = |why: String, code| calling(format!("failed to call webhook: {why}"), code);
+        let reply = endpoint
+            .post(review, hook.timeout)
+            .await
+            .map_err(|why| failed(why, 503))?;
+        reply.check(version).map_err(|Failed(why, code)| failed(why, code))?;
+        let answer = version.answer(&uid, self.step == "admit", &reply.body);
+        let answer = answer.map_err(|bad| match bad {
+            Bad::Undecodable(why) => failed(format!("the answer is {why}"), 503),
+            Bad::Invalid(why) => calling(format!("received invalid webhook response: {why}"), 503),
         })?;
-        let answer = version
-            .answer(&uid, self.step == "admit", &answered)
-            .map_err(|bad| match bad {
-                Bad::Undecodable(why) => calling(format!("failed to call webhook: the answer is {why}"), 503),
-                Bad::Invalid(why) => calling(format!("received invalid webhook response: {why}"), 503),
-            })?;
         for (key, value) in &answer.audit_annotations {
-            self.notes.annotate(format!("{}/{key}", hook.name), value.as_str());
+            annotate(self.notes, format!("{}/{key}", hook.name), value.as_str());
         }
         for warning in &answer.warnings {
             self.notes.warn(warning.as_str());
@@ -159,42 +168,4 @@ impl Dispatcher<'_> {
             operation: attributes.operation.name(),
         }
     }
-}
-
-/// A failure as client-go tells it (client-go/rest/request.go, apimachinery NewGenericServerResponse), with its code.
-fn told(failure: &Failure) -> (String, u16) {
-    let (code, body) = match failure {
-        Failure::Unreachable(why) => return (why.clone(), 503),
-        Failure::Refused(code, body) => (*code, String::from_utf8_lossy(body)),
-    };
-    let body = body.trim();
-    let known = match code {
-        StatusCode::BAD_REQUEST => "the server rejected our request for an unknown reason",
-        StatusCode::UNAUTHORIZED => "the server has asked for the client to provide credentials",
-        StatusCode::NOT_FOUND => "the server could not find the requested resource",
-        StatusCode::METHOD_NOT_ALLOWED => "the server does not allow this method on the requested resource",
-        StatusCode::TOO_MANY_REQUESTS => {
-            "the server has received too many requests and has asked us to try again later"
-        }
-        StatusCode::SERVICE_UNAVAILABLE => "the server is currently unable to handle the request",
-        StatusCode::GATEWAY_TIMEOUT => {
-            "the server was unable to return a response in the time allotted, but may still be processing the request"
-        }
-        StatusCode::FORBIDDEN => body,
-        code if code.is_server_error() => {
-            let text = format!(
-                "an error on the server ({}) has prevented the request from succeeding",
-                go_quote(body)
-            );
-            return (text, code.as_u16());
-        }
-        code => {
-            let text = format!(
-                "the server responded with the status code {} but did not return more information",
-                code.as_u16()
-            );
-            return (text, code.as_u16());
-        }
-    };
-    (known.to_owned(), code.as_u16())
 }

@@ -99,6 +99,14 @@ impl Version {
         known.ok_or_else(|| "webhook does not accept known AdmissionReview versions (v1, v1beta1)".to_owned())
     }
 
+    /// `v1` ..
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V1beta1 => "v1beta1",
+        }
+    }
+
     fn api_version(self) -> &'static str {
         match self {
             Self::V1 => "admission.k8s.io/v1",

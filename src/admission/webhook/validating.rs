@@ -7,8 +7,10 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use super::dispatch::{Dispatcher, Wrong};
+use crate::admission::annotate;
 use crate::admission::attributes::Attributes;
 use crate::admission::sources::Sources;
+use crate::authz::Authorizer;
 use crate::rest::Target;
 use crate::rest::admission::{Admission, Attempt, Operation};
 use crate::telemetry::metrics::admission::AdmissionMetrics;
@@ -20,6 +22,8 @@ pub struct ValidatingAdmissionWebhook {
     pub sources: Arc<Sources>,
     /// What it counts.
     pub metrics: Arc<AdmissionMetrics>,
+    /// Whom conditions may ask.
+    pub authorizer: Arc<dyn Authorizer>,
 }
 
 #[async_trait]
@@ -36,6 +40,7 @@ impl Admission for ValidatingAdmissionWebhook {
         let dispatcher = Dispatcher {
             sources: &self.sources,
             metrics: &self.metrics,
+            authorizer: &self.authorizer,
             notes: &attempt.target.caller.notes,
             step: "validating",
         };
@@ -54,7 +59,7 @@ impl Admission for ValidatingAdmissionWebhook {
                 let outcome = dispatcher.ask(hook, attributes, resource).await;
                 if hook.ignores_failure && matches!(outcome, Err(Wrong::Calling(..))) {
                     let key = format!("failed-open.validating.webhook.admission.k8s.io/round_0_index_{at}");
-                    dispatcher.notes.annotate(key, hook.name.as_str());
+                    annotate(dispatcher.notes, key, hook.name.as_str());
                 }
                 dispatcher.settle(hook, attributes, begun, outcome)
             }

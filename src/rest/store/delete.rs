@@ -35,11 +35,34 @@ impl Store {
     /// # Errors
     /// 404 for what the caller does not see, 403 for a member who is no owner, 409 for a precondition that does not hold.
     pub async fn delete(&self, target: &Target<'_>, options: &DeleteOptions) -> Result<Deleted, Status> {
+        self.delete_as(target, target, options).await
+    }
+
+    /// Deletes an object as one of a collection. Admission is told what was asked for, which has no name
+    /// (k8s.io/apiserver pkg/registry/rest/delete.go AdmissionToValidateObjectDeleteFunc).
+    ///
+    /// # Errors
+    /// As [`Store::delete`].
+    pub async fn delete_of(
+        &self,
+        collection: &Target<'_>,
+        target: &Target<'_>,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
+        self.delete_as(collection, target, options).await
+    }
+
+    async fn delete_as(
+        &self,
+        asked: &Target<'_>,
+        target: &Target<'_>,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
         let mut snapshot = self.cache.any().map_err(stale)?;
         let mut current = snapshot.get(target.kind, &target.key()).cloned();
         let mut sure = false;
         for _ in 0..ATTEMPTS {
-            let plan = self.deletion(target, options, current.as_ref(), &snapshot).await;
+            let plan = self.deletion(asked, target, options, current.as_ref(), &snapshot).await;
             if !sure && matches!(plan, Err(_) | Ok(Plan::Same)) {
                 let seen = self.look(target, current.as_ref(), &snapshot);
                 snapshot = self.cache.fresh().await.map_err(stale)?;
@@ -106,6 +129,7 @@ impl Store {
 
     async fn deletion(
         &self,
+        asked: &Target<'_>,
         target: &Target<'_>,
         options: &DeleteOptions,
         current: Option<&Arc<Object>>,
@@ -123,7 +147,7 @@ impl Store {
             return Err(Status::forbidden(&target.resource.group_resource(), target.name, why));
         }
         check(target, &options.preconditions, current)?;
-        self.may_go(target, options, || current.value()).await?;
+        self.may_go(asked, options, || current.value()).await?;
         let old = current.value();
         let mut new = old.clone();
         let policy = options.propagation_policy;

@@ -39,6 +39,9 @@ rules:
 - level: RequestResponse
   omitStages: ["RequestReceived"]
   resources: [{group: audit.example.com}]
+- level: Request
+  omitStages: ["RequestReceived"]
+  resources: [{group: equals.example.com}]
 - level: Metadata
   omitStages: ["RequestReceived"]
   resources: [{group: outcomes.policies.io}]

@@ -1,14 +1,26 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
 use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::runtime::{reflector, watcher};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Labels, Matching};
-use crate::admission::policy::request::{Request, View};
+use super::Matcher;
+use crate::admission::attributes::Attributes;
+use crate::admission::equivalents::Equivalents;
+use crate::admission::namespaces::{Live, Namespaces};
+use crate::rest::admission::Operation;
+use crate::rest::resource::{Access, Conventions, Edge, Group, Kind, Registry, Resource};
+use crate::wire::names::GroupVersion;
 use crate::wire::user::UserInfo;
 
 const GROUPS: [&str; 2] = ["a.io", "b.io"];
-const OPERATIONS: [&str; 3] = ["CREATE", "UPDATE", "DELETE"];
+const OPERATIONS: [Operation; 3] = [Operation::Create, Operation::Update, Operation::Delete];
 
 fn pick(from: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec(proptest::sample::select(from).prop_map(str::to_owned), 0..4)
@@ -88,13 +100,65 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
-fn view(group: &str) -> View {
-    View {
-        group: group.to_owned(),
-        version: "v1".to_owned(),
-        resource: "things".to_owned(),
+struct Plain;
+
+impl crate::rest::resource::Strategy for Plain {}
+
+/// `things` in both groups: two views of the same objects.
+fn served() -> Equivalents {
+    let kind = Arc::new(Kind {
         kind: "Thing".to_owned(),
+        singular: "thing".to_owned(),
+        plural: "things".to_owned(),
+        description: String::new(),
+        namespaced: true,
+        schema: json!({"type": "object"}),
+        strategy: Arc::new(Plain),
+        selectable_fields: Vec::new(),
+        columns: Vec::new(),
+        edge: Edge::Unrestricted,
+        conventions: Conventions::CustomResource,
+    });
+    let resource = |group: &str| {
+        Arc::new(Resource {
+            group_version: GroupVersion::new(group, "v1"),
+            stored: kind.clone(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            access: Access::Unfiltered,
+            status_subresource: true,
+            version: None,
+            deprecation: None,
+        })
+    };
+    let group = |name: &str| Group {
+        name: name.to_owned(),
+        priority: 1,
+        resources: vec![resource(name)],
+        reviews: Vec::new(),
+    };
+    Equivalents::new(&Registry {
+        groups: GROUPS.map(group).into(),
+    })
+}
+
+/// A cluster that cannot be asked.
+struct Nobody;
+
+#[async_trait]
+impl Live for Nobody {
+    async fn get(&self, _: &str) -> Result<Option<Namespace>, String> {
+        Err("unreachable".to_owned())
     }
+}
+
+fn namespaces(labels: &[String]) -> Namespaces {
+    let (store, mut writer) = reflector::store();
+    let mut namespace = Namespace::default();
+    namespace.metadata.name = Some("ns".to_owned());
+    namespace.metadata.labels = Some(labels.iter().map(|label| (label.clone(), "1".to_owned())).collect());
+    writer.apply_watcher_event(&watcher::Event::Apply(namespace));
+    Namespaces::new(store, Arc::new(Nobody))
 }
 
 /// Written down from the API's documentation, without any short way: whether a rule is about a group's view.
@@ -116,7 +180,7 @@ fn about(rule: &NamedRuleWithOperations, group: &str, case: &Case) -> bool {
     let names = rule.resource_names.clone().unwrap_or_default();
     has(&rule.api_groups, group)
         && has(&rule.api_versions, "v1")
-        && has(&rule.operations, OPERATIONS[case.operation])
+        && has(&rule.operations, OPERATIONS[case.operation].name())
         && resource
         && match rule.scope.as_deref() {
             Some("Cluster") => !case.namespaced,
@@ -159,8 +223,8 @@ fn model(case: &Case) -> Option<&'static str> {
     if case.namespaced && !selects(&case.resources.namespace_selector, namespace) {
         return None;
     }
-    let creates = OPERATIONS[case.operation] == "CREATE";
-    let deletes = OPERATIONS[case.operation] == "DELETE";
+    let creates = OPERATIONS[case.operation] == Operation::Create;
+    let deletes = OPERATIONS[case.operation] == Operation::Delete;
     let objects = &case.resources.object_selector;
     let selected = (!deletes && selects(objects, new)) || (!creates && selects(objects, old));
     if !empty(objects) && !selected {
@@ -179,35 +243,32 @@ fn object(labels: &[String]) -> Value {
 }
 
 fn ours(case: &Case) -> Option<String> {
-    let views = GROUPS.map(view);
+    let resources = served();
+    let resource = resources.all().nth(case.view).expect("one of two");
     let [namespace, new, old] = &case.labels;
     let (new, old) = (object(new), object(old));
-    let user = UserInfo::anonymous();
-    let others = [views[1 - case.view].clone()];
-    let request = Request {
-        operation: OPERATIONS[case.operation],
-        view: &views[case.view],
-        equivalents: &others,
+    let present = |present: bool, object| if present { object } else { &Value::Null };
+    let attributes = Attributes {
+        resource,
         subresource: if case.status { "status" } else { "" },
+        name: case.name.to_owned(),
         namespace: if case.namespaced { "ns" } else { "" },
-        name: case.name,
-        user: &user,
+        operation: OPERATIONS[case.operation],
+        user: &Arc::new(UserInfo::anonymous()),
+        object: Cow::Borrowed(present(case.operation != 2, &new)),
+        old_object: present(case.operation != 0, &old),
         dry_run: false,
-        options: &Value::Null,
-        object: Some(&new).filter(|_| case.operation != 2),
-        old_object: Some(&old).filter(|_| case.operation != 0),
-        convert: &|_, object| object.clone(),
+        options: Value::Null,
     };
-    let labels: Labels = namespace.iter().map(|label| (label.clone(), "1".to_owned())).collect();
-    let matching = Matching::new(case.resources.clone());
-    let matched = matching.matches(&request, &Ok(labels)).unwrap();
+    let matcher = Matcher::new(&case.resources);
+    let namespaces = namespaces(namespace);
+    let matched = matcher.matches(&attributes, &resources, &namespaces).now_or_never();
+    let matched = matched.expect("nobody is asked").expect("all selectors make sense");
     if matched.is_some() {
-        assert!(
-            matching.concerns(request.view, request.equivalents),
-            "what matches was said to be of no concern"
-        );
+        let concerned = matcher.concerns(resource, &resources) && matcher.concerns_any(&resources);
+        assert!(concerned, "what matches was said to be of no concern");
     }
-    matched.map(|view| view.group)
+    matched.map(|resource| resource.group_version.group.clone())
 }
 
 proptest! {
@@ -238,4 +299,51 @@ fn the_cases_match_often_enough_to_prove_something() {
         found.iter().all(|count| *count >= 20),
         "none, own, equivalent: {found:?}"
     );
+}
+
+#[test]
+fn whoever_is_not_asked_is_not_told_of_faults() {
+    let resources = served();
+    let resource = resources.all().next().expect("one of two");
+    let unlabelled = json!({"metadata": {}});
+    let asked = |namespace, given: Value| {
+        let attributes = Attributes {
+            resource,
+            subresource: "",
+            name: "n".to_owned(),
+            namespace,
+            operation: Operation::Create,
+            user: &Arc::new(UserInfo::anonymous()),
+            object: Cow::Borrowed(&unlabelled),
+            old_object: &Value::Null,
+            dry_run: false,
+            options: Value::Null,
+        };
+        let matcher = Matcher::new(&serde_json::from_value(given).expect("of the API"));
+        let namespaces = namespaces(&[]);
+        let matched = matcher.matches(&attributes, &resources, &namespaces).now_or_never();
+        let matched = matched.expect("nobody waits");
+        matched
+            .map(|found| found.is_some())
+            .map_err(|status| (status.code, status.message))
+    };
+    let odd = json!({"matchExpressions": [{"key": "a", "operator": "Odd"}]});
+    let of = json!({"matchLabels": {"x": "1"}});
+    let rules = |resource: &str| json!([{"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": [resource]}]);
+    // about something else, or about other objects
+    let others = json!({"resourceRules": rules("others"), "objectSelector": odd, "namespaceSelector": odd});
+    assert_eq!(asked("ns", others), Ok(false));
+    let unselected = json!({"resourceRules": rules("things"), "objectSelector": of, "namespaceSelector": odd});
+    assert_eq!(asked("ns", unselected), Ok(false));
+    let unselected = json!({"resourceRules": rules("things"), "objectSelector": odd, "namespaceSelector": of});
+    assert_eq!(asked("ns", unselected), Ok(false));
+    let faulty = json!({"resourceRules": rules("things"), "objectSelector": odd});
+    assert_eq!(asked("ns", faulty).expect_err("a fault").0, 500);
+    // a namespace that nobody knows matters where it is to be selected
+    let by_namespace = json!({"resourceRules": rules("things"), "namespaceSelector": of});
+    assert_eq!(
+        asked("elsewhere", by_namespace).expect_err("unknown"),
+        (500, "Internal error occurred: unreachable".to_owned())
+    );
+    assert_eq!(asked("elsewhere", json!({"resourceRules": rules("things")})), Ok(true));
 }
