@@ -113,10 +113,7 @@ fn what_goes_wrong_is_told_in_the_words_of_cel_go() {
         ("object.spec.replicas + 9223372036854775807 > 0", "integer overflow"),
         ("object.spec.names + 1 == 1", "no such overload"),
         ("object.spec.names < 1", "no such overload: _<_"),
-        (
-            "object.spec.cpu.startsWith(1)",
-            "no such overload: startsWith(string, int)",
-        ),
+        ("object.spec.cpu.startsWith(1)", "no such overload"),
         (
             "variables.bad == 1",
             "composited variable \"bad\" fails to evaluate: no such key: nope",
