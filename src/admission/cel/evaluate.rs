@@ -28,6 +28,10 @@ const LEVELS: usize = 4_000;
 /// Bytes of a failure to which further variables are added.
 const LONGEST: usize = 1_024;
 
+/// What cel-go charges for a new list and a new map (common/cost.go).
+const NEW_LIST: u64 = 10;
+const NEW_MAP: u64 = 30;
+
 /// Evaluates expressions over the same inputs and variables.
 pub(crate) struct Evaluator<'a> {
     inputs: &'a Inputs,
@@ -246,6 +250,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn list(&mut self, items: &'a [(Node, bool)]) -> Outcome {
+        self.budget.spend(NEW_LIST)?;
         let mut list = Vec::with_capacity(items.len());
         for (item, is_optional) in items {
             let value = self.value(item)?;
@@ -258,6 +263,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn map(&mut self, entries: &'a [Entry]) -> Outcome {
+        self.budget.spend(NEW_MAP)?;
         let mut all = HashMap::with_capacity(entries.len());
         for entry in entries {
             let key = key(self.value(&entry.key)?)?;
@@ -302,6 +308,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn append(&mut self, item: &'a Node) -> Outcome {
+        self.budget.spend(NEW_LIST)?;
         let item = self.value(item)?;
         let place = self.scope.iter_mut().rev().find(|(name, _)| *name == "@result");
         let Some((_, accumulator)) = place else {

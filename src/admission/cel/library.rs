@@ -48,6 +48,9 @@ const LIBRARIES: [(&[&str], Library); 13] = [
 /// Functions that have an answer for whatever has their trait, and say no types where it is missing.
 const SINGLE: [&str; 2] = ["size", "sort"];
 
+/// Functions that say nothing but that they do not know such values.
+const BARE: [&str; 4] = ["contains", "endsWith", "matches", "startsWith"];
+
 /// Functions that look into what is inside of lists and maps.
 const DEEP: [&str; 6] = ["format", "indexOf", "isSorted", "lastIndexOf", "max", "min"];
 
@@ -96,6 +99,9 @@ pub(super) fn call(
         if let Some(value) = library(name, arguments, budget)? {
             return Ok(value);
         }
+    }
+    if BARE.contains(&name) {
+        return Err(Failure::overload());
     }
     if SINGLE.contains(&name) {
         return Err(Failure::new(format!("no such overload: {name}")));

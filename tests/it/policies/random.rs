@@ -176,14 +176,14 @@ impl Generator {
             return self.one(leaf);
         }
         let depth = depth - 1;
+        // Go panics, and says so, where a list goes wrong that is to be put into an order.
         match self.0.random_range(0..9) {
             0 => format!("[dyn({}), dyn({})]", self.int(depth), self.int(depth)),
             1 => format!("({} + {})", self.list(depth), self.list(depth)),
             2 => format!("{}.filter(x, x > {})", self.list(depth), self.int(depth)),
             3 => format!("{}.map(x, x + {})", self.list(depth), self.int(depth)),
-            4 => format!("{}.{}()", self.list(depth), self.one(&["sort", "reverse", "distinct"])),
+            4 => format!("{}.{}()", self.one(leaf), self.one(&["sort", "reverse", "distinct"])),
             5 => format!("{}.slice({}, {})", self.list(depth), self.int(0), self.int(depth)),
-            // Go panics, and says so, where the list itself goes wrong.
             6 => format!("{}.sortBy(x, -x)", self.one(leaf)),
             7 => format!("{}.transformList(i, v, i + v)", self.list(depth)),
             _ => self.one(leaf),

@@ -112,7 +112,10 @@ fn of_cidr(name: &str, cidr: Cidr) -> Option<Value> {
 
 fn contains(name: &str, of: Cidr, other: &Value) -> Result<Option<Value>, Failure> {
     Ok(match (name, other) {
-        ("containsIP", Value::String(text)) => Some(Value::Bool(of.contains(ip(text)?))),
+        // What is no address is not said to be one.
+        ("containsIP", Value::String(text)) => {
+            Some(Value::Bool(of.contains(ip(text).map_err(|_| Failure::overload())?)))
+        }
         ("containsIP", other) => as_opaque::<Ip>(other).map(|ip| Value::Bool(of.contains(ip.0))),
         ("containsCIDR", Value::String(text)) => Some(Value::Bool(of.holds(cidr(text)?))),
         ("containsCIDR", other) => as_opaque::<Cidr>(other).map(|cidr| Value::Bool(of.holds(*cidr))),

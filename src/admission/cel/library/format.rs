@@ -214,17 +214,19 @@ fn fixed(number: f64, precision: Option<usize>) -> Result<String, String> {
 }
 
 fn scientific(number: f64, precision: Option<usize>) -> Result<String, String> {
-    let precision = bounded(precision)?;
+    // Go takes the precision for a width.
+    let width = bounded(precision)?;
     if let Some(text) = unwritten(number) {
         return Ok(text.to_owned());
     }
-    let plain = format!("{number:.precision$e}");
+    let plain = format!("{number:.PRECISION$e}");
     let (digits, exponent) = plain.split_once('e').unwrap_or((&plain, "0"));
     let (sign, exponent) = exponent
         .strip_prefix('-')
         .map_or(("", exponent), |exponent| ("⁻", exponent));
     let raised: String = format!("{exponent:0>2}").chars().map(raised).collect();
-    Ok(format!("{digits}\u{a0}×\u{a0}10{sign}{raised}"))
+    let text = format!("{digits}×10{sign}{raised}");
+    Ok(format!("{text:>width$}"))
 }
 
 fn raised(digit: char) -> char {

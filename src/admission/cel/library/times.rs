@@ -137,7 +137,7 @@ impl Duration {
     fn checked(nanos: i128) -> Result<Self, Failure> {
         i64::try_from(nanos)
             .map(Self)
-            .map_err(|_| Failure::new("duration overflow"))
+            .map_err(|_| Failure::new("integer overflow"))
     }
 
     fn part(self, name: &str) -> Option<i64> {
