@@ -179,7 +179,8 @@ mod tests {
     #[test]
     fn warnings_are_quoted() {
         let mut headers = HeaderMap::new();
-        add_warnings(&mut headers, &["a \"b\" \\ \n".to_owned()]);
-        assert_eq!(headers[WARNING], r#"299 - "a \"b\" \\ ""#);
+        add_warnings(&mut headers, &["a \"b\" \\ ".to_owned(), "a line\n".to_owned()]);
+        let written: Vec<_> = headers.get_all(WARNING).iter().collect();
+        assert_eq!(written, [r#"299 - "a \"b\" \\ ""#], "control characters are not written");
     }
 }

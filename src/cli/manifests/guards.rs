@@ -105,7 +105,9 @@ spec:
       (has(oldObject.rules) && dyn(oldObject.rules) != null ? oldObject.rules : []) !=
       (has(object.rules) && dyn(object.rules) != null ? object.rules : [])
   validations:
-  - expression: authorizer.group('rbac.authorization.k8s.io').resource('roles').namespace(request.namespace).name(has(object.metadata.name) ? object.metadata.name : '').check('escalate').allowed()
+  - expression: >-
+      authorizer.group('rbac.authorization.k8s.io').resource('roles').namespace(request.namespace)
+      .name(has(object.metadata.name) ? object.metadata.name : '').check('escalate').allowed()
     reason: Forbidden
     message: a Role with the label {EXEMPT} is written by those alone who may escalate roles in its namespace
 "
