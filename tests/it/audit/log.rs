@@ -256,7 +256,9 @@ async fn a_request_that_is_cut_at_the_end_is_recorded() {
     world.server.drain();
     let own = of_request(&log, "cut", "ResponseComplete").await;
     assert_eq!(own.len(), 2);
-    assert_eq!(own[1]["responseStatus"]["code"], 499, "{}", own[1]);
+    // Whoever hears of it first: the handler, whose body breaks off, or nobody.
+    let code = own[1]["responseStatus"]["code"].as_u64();
+    assert!(matches!(code, Some(400 | 499)), "{}", own[1]);
 }
 
 #[tokio::test]
