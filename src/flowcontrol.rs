@@ -6,6 +6,7 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,14 @@ use crate::telemetry::metrics::FlowMetrics;
 const QUEUE: usize = 200;
 /// Requests of all flows that may wait, for each seat.
 const QUEUES: usize = 10;
+
+/// Who is taken for one, by where they come from: an address, of IPv6 the 64 bits that somebody has to themselves.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        address => address,
+    }
+}
 
 /// A number of seats. One flow (a caller, or an address) has at most half of them, so that nobody who holds seats for as long
 /// as a request may take (a slow upload, an answer that is not read) leaves none to others.
@@ -142,7 +151,7 @@ impl Pool {
     }
 
     fn queue(self: &Arc<Self>, state: &mut State, flow: Name) -> Option<(Place, oneshot::Receiver<()>)> {
-        if state.waiting >= self.seats * QUEUES {
+        if state.waiting >= self.seats.saturating_mul(QUEUES) {
             return None;
         }
         let own = state.flows.entry(flow).or_default();

@@ -142,6 +142,7 @@ pub async fn serve(
         min_watch: config.limits.min_request_timeout,
     };
     let auditor = audit::auditor(&config.audit, metrics.audit()).await?;
+    let request_timeout = config.limits.request_timeout;
     let pipeline = Pipeline {
         audit: auditor.clone(),
         impersonation: Impersonation::new(identity.authorizer.clone()),
@@ -154,7 +155,9 @@ pub async fn serve(
     };
     let tls = tls::server_config_with(serving.presented, &config.tls.options);
     tracing::info!(address = %config.serving.bind_address, port = config.serving.port, "serving");
-    let limits = config.serving.limits;
+    let mut limits = config.serving.limits;
+    // Who was let in may take their time to the end (k8s.io/apiserver pkg/server/genericapiserver.go ShutdownTimeout).
+    limits.drain_timeout = limits.drain_timeout.max(request_timeout);
     let drained = listener::serve(listener, tls, Arc::new(pipeline), limits, shutdown.draining().clone()).await;
     audit::finish(auditor).await;
     if drained.aborted > 0 {

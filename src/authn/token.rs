@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::Rejection;
 use crate::{
     cluster::webhook::{self, Backoff, CallError},
-    flowcontrol::{Pool, Refused},
+    flowcontrol::{Pool, Refused, network},
     wire::user::UserInfo,
 };
 
@@ -255,14 +255,6 @@ fn answers<V: Clone + Send + Sync + 'static>(ttl: Duration) -> Cache<Key, V> {
         .eviction_policy(EvictionPolicy::lru())
         .time_to_live(ttl)
         .build()
-}
-
-/// Who is taken for one: an address, of IPv6 the 64 bits that somebody has to themselves.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
-        address => address,
-    }
 }
 
 fn verdict(status: TokenReviewStatus) -> Result<Arc<UserInfo>, Rejection> {

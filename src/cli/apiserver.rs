@@ -29,6 +29,8 @@ use crate::{
     telemetry::traces,
 };
 
+/// Connections that may be allowed: as many as a process can have open files.
+const MAX_CONNECTIONS: usize = 1 << 20;
 /// How often a mounted certificate is looked at.
 pub(super) const CERTIFICATE_REFRESH: Duration = Duration::from_secs(5);
 
@@ -213,6 +215,10 @@ impl ServingArgs {
         }
         if self.max_connections == 0 {
             return Err(refused("max-connections", "0 would serve nobody, allow at least 1"));
+        }
+        if self.max_connections > MAX_CONNECTIONS {
+            let why = format!("more than {MAX_CONNECTIONS} are not served by one process");
+            return Err(refused("max-connections", why));
         }
         if self.http2_max_streams_per_connection == 0 {
             let why = "0 would serve nobody over HTTP/2, allow at least 1";

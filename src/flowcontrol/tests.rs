@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Pool, Refused, Seat};
+use super::{Pool, Refused, Seat, network};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -190,4 +190,17 @@ async fn no_seat_is_lost_or_made_up() {
         assert!(!task.await.is_err_and(|error| error.is_panic()));
     }
     assert_eq!(pool.counts(), (0, 0, 0));
+}
+
+#[test]
+fn a_host_is_taken_for_one_whatever_its_last_bits() {
+    for (address, whose) in [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1:2:3:4", "2001:db8::"),
+        ("2001:db8:0:1::7", "2001:db8:0:1::"),
+    ] {
+        let [address, whose] = [address, whose].map(|text| text.parse().unwrap());
+        assert_eq!(network(address), whose, "{address}");
+    }
 }

@@ -162,7 +162,7 @@ pub async fn serve(
             () = shutdown.cancelled() => break,
             next = next => next,
         };
-        let address = remote_addr.ip().to_canonical();
+        let address = crate::flowcontrol::network(remote_addr.ip());
         let Some(counted) = addresses.count(address, shared.limits.max_connections_per_address) else {
             shared.handler.observe(ConnectionEvent::Refused);
             continue;

@@ -181,6 +181,10 @@ mod tests {
         let mut headers = HeaderMap::new();
         add_warnings(&mut headers, &["a \"b\" \\ ".to_owned(), "a line\n".to_owned()]);
         let written: Vec<_> = headers.get_all(WARNING).iter().collect();
-        assert_eq!(written, [r#"299 - "a \"b\" \\ ""#], "control characters are not written");
+        assert_eq!(
+            written,
+            [r#"299 - "a \"b\" \\ ""#],
+            "control characters are not written"
+        );
     }
 }

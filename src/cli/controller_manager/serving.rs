@@ -70,6 +70,8 @@ pub(super) fn start(
     let tls = tls::server_config(certificate);
     let limits = Limits {
         max_connections: 100,
+        // So that no single pod keeps the kubelet out.
+        max_connections_per_address: 25,
         ..Limits::default()
     };
     tokio::spawn(listener::serve(listener, tls, answers, limits, stop));

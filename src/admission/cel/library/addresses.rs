@@ -105,7 +105,7 @@ fn of_cidr(name: &str, cidr: Cidr) -> Option<Value> {
         "ip" => opaque(Ip(cidr.address)),
         "masked" => opaque(cidr.masked()),
         "prefixLength" => Value::Int(i64::from(cidr.bits)),
-        "size" => Value::Int(i64::from(cidr.bits).div_euclid(8) + i64::from(cidr.bits % 8 != 0)),
+        "size" => Value::Int(i64::from(cidr.bits).div_euclid(8) + i64::from(!cidr.bits.is_multiple_of(8))),
         _ => return None,
     })
 }
