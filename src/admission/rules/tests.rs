@@ -64,7 +64,7 @@ proptest! {
                                 && named.contains(&(plural.to_owned(), subresource.to_owned()));
                             prop_assert_eq!(rule.matches(&request), wanted, "{:?}", request);
                             if wanted {
-                                prop_assert!(rule.may_match(&group_version, plural));
+                                prop_assert!(rule.may_match(group_version, plural));
                             }
                         }
                     }

@@ -522,13 +522,8 @@ fn annotations(events: &[Value], id: &str) -> Option<Value> {
         let others = ["authorization.k8s.io/", "apiserver.latency.k8s.io/"];
         facts.retain(|key, _| others.iter().all(|other| !key.starts_with(other)) && !key.contains("bulward.io"));
     }
-    Some(
-        facts
-            .as_object()
-            .is_some_and(|facts| !facts.is_empty())
-            .then_some(facts)
-            .unwrap_or_default(),
-    )
+    let any = facts.as_object().is_some_and(|facts| !facts.is_empty());
+    Some(if any { facts } else { Value::Null })
 }
 
 /// What both have counted of the policies of this test.

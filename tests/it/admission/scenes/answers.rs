@@ -259,11 +259,11 @@ pub(in super::super) fn validating() -> Scene {
         ),
         Step::merge(
             "merge the status",
-            &format!("{item}/status"),
+            format!("{item}/status"),
             json!({"status": {"phase": "Ready"}}),
         ),
         Step::delete("delete", item, Value::Null),
-        Step::delete("delete in dry run", &format!("{item}?dryRun=All"), Value::Null),
+        Step::delete("delete in dry run", format!("{item}?dryRun=All"), Value::Null),
         Step::delete(
             "delete its collection",
             "organizations?labelSelector=group%3Drefused",
@@ -428,7 +428,7 @@ pub(in super::super) fn mutating() -> Scene {
         ),
         Step::merge(
             "merge the status",
-            &format!("{item}/status"),
+            format!("{item}/status"),
             json!({"status": {"phase": "Ready"}}),
         ),
         Step::merge("merge nothing", item, json!({})),

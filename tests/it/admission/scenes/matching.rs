@@ -83,14 +83,14 @@ pub(in super::super) fn rules() -> Scene {
         Step::put("update", item, o(json!({"labels": {"a": "c"}}))),
         Step::put(
             "update in dry run",
-            &format!("{item}?dryRun=All"),
+            format!("{item}?dryRun=All"),
             o(json!({"labels": {"a": "d"}})),
         ),
         Step::put("update nothing", item, o(json!({"labels": {"a": "c"}}))),
         Step::replace("replace", item, o(json!({"labels": {"a": "c"}}))),
         Step::replace(
             "replace in dry run",
-            &format!("{item}?dryRun=All"),
+            format!("{item}?dryRun=All"),
             o(json!({"labels": {"a": "d"}})),
         ),
         Step::replace("replace nothing", item, o(json!({"labels": {"a": "c"}}))),
@@ -105,7 +105,7 @@ pub(in super::super) fn rules() -> Scene {
         Step::merge("merge nothing", item, json!({})),
         Step::merge(
             "merge in dry run",
-            &format!("{item}?dryRun=All"),
+            format!("{item}?dryRun=All"),
             json!({"metadata": {"labels": {"x": "y"}}}),
         ),
         Step::merge("merge what is not there", "organizations/absent", json!({})),
@@ -137,28 +137,28 @@ pub(in super::super) fn rules() -> Scene {
             "organizations/dry?dryRun=All",
             organization("dry", &json!({})),
         ),
-        Step::replace("replace the status", &format!("{item}/status"), {
+        Step::replace("replace the status", format!("{item}/status"), {
             let mut body = o(json!({"labels": {"a": "c"}}));
             body["status"] = status["status"].clone();
             body
         }),
         Step::merge(
             "merge the status",
-            &format!("{item}/status"),
+            format!("{item}/status"),
             json!({"status": {"phase": "Pending"}}),
         ),
         Step::merge(
             "merge the status in dry run",
-            &format!("{item}/status?dryRun=All"),
+            format!("{item}/status?dryRun=All"),
             status,
         ),
-        Step::get("get the status", &format!("{item}/status")),
+        Step::get("get the status", format!("{item}/status")),
         Step::merge(
             "add a finalizer",
             item,
             json!({"metadata": {"finalizers": ["example.com/f"]}}),
         ),
-        Step::delete("delete in dry run", &format!("{item}?dryRun=All"), Value::Null),
+        Step::delete("delete in dry run", format!("{item}?dryRun=All"), Value::Null),
         Step::delete(
             "delete with another uid",
             item,
@@ -465,10 +465,10 @@ pub(in super::super) fn conditions() -> Scene {
             organization("cond", &json!({})),
         ),
         Step::merge("make red", item, red.clone()),
-        Step::merge("red in dry run", &format!("{item}?dryRun=All"), red),
+        Step::merge("red in dry run", format!("{item}?dryRun=All"), red),
         Step::merge(
             "its status",
-            &format!("{item}/status"),
+            format!("{item}/status"),
             json!({"status": {"phase": "Ready"}}),
         ),
         Step::apply("apply", item, organization("cond", &json!({}))),

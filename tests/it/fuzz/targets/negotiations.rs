@@ -7,10 +7,10 @@ use bulward::wire::negotiate::{
 
 pub(super) fn target(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
-    let text = Some(&*text);
+    let asked = &*text;
     let mut understood = false;
     for (protobuf, watching, named) in (0..8).map(|bits| (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0)) {
-        match representation(text, protobuf, watching, named) {
+        match representation(Some(asked), protobuf, watching, named) {
             Ok(found) => {
                 understood = true;
                 assert!(
@@ -24,7 +24,6 @@ pub(super) fn target(data: &[u8]) -> bool {
                     "{found:?}"
                 );
                 // What is answered was asked for, in one way or another.
-                let asked = text.unwrap_or_default();
                 assert!(
                     asked.is_empty() || asked.contains('*') || asked.contains("application/"),
                     "{found:?}"

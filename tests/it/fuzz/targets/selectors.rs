@@ -25,7 +25,7 @@ pub(super) fn target(data: &[u8]) -> bool {
                 }
             }
             // A conjunction: it selects what each part selects.
-            let lookup = |key: &str| (key.len() % 2 == 0).then_some("x");
+            let lookup = |key: &str| key.len().is_multiple_of(2).then_some("x");
             let parts = selector.requirements().iter().all(|one| one.matches(lookup(&one.key)));
             assert_eq!(selector.matches(lookup), parts, "{text:?}");
         }
