@@ -8,9 +8,10 @@ use bulward::wire::negotiate::{
 pub(super) fn target(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let asked = &*text;
+    let text = Some(asked);
     let mut understood = false;
     for (protobuf, watching, named) in (0..8).map(|bits| (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0)) {
-        match representation(Some(asked), protobuf, watching, named) {
+        match representation(text, protobuf, watching, named) {
             Ok(found) => {
                 understood = true;
                 assert!(
