@@ -41,7 +41,7 @@ fn is_before_operand(before: &str) -> bool {
     before.chars().next_back().is_none_or(|last| BEFORE.contains(last)) || word == Some("in")
 }
 
-/// The string that `rest` begins with, and how long it was.
+/// The string that `rest` begins with, and how long it was. One without an end is all of it: the parser says so.
 fn string(rest: &str, before: &str) -> Option<(String, usize)> {
     // Behind two letters at most: this is asked at every place, so it must not look further.
     let prefix = rest.bytes().take(3).position(|byte| matches!(byte, b'\'' | b'"'))?;
@@ -60,12 +60,13 @@ fn string(rest: &str, before: &str) -> Option<(String, usize)> {
     };
     let inside = &quoted[open.len()..];
     let mut at = 0;
-    while !inside[at..].starts_with(open) {
-        let character = inside[at..].chars().next()?;
+    let mut escaped = false;
+    while escaped || !inside[at..].starts_with(open) {
+        let Some(character) = inside[at..].chars().next() else {
+            return Some((rest.to_owned(), rest.len()));
+        };
         at += character.len_utf8();
-        if character == '\\' && !raw {
-            at += inside[at..].chars().next()?.len_utf8();
-        }
+        escaped = character == '\\' && !escaped && !raw;
     }
     let length = prefix + at + 2 * open.len();
     if open == quote {
@@ -103,6 +104,7 @@ fn what_is_read_wrong_is_written_in_another_way() {
         ("b'''x'''", "b\"x\""),
         ("'a\\'b'", "'a\\'b'"),
         ("or'x'", "or'x'"),
+        ("'!!a", "'!!a"),
     ] {
         assert_eq!(plain(source), wanted, "{source}");
     }
