@@ -79,12 +79,12 @@ impl Reply {
             )),
             _ => failed(format!(
                 "no kind {} is registered for version {}",
-                go_quote(kind),
-                go_quote(&if group.is_empty() {
+                go_quote(short(kind)),
+                go_quote(short(&if group.is_empty() {
                     number.to_owned()
                 } else {
                     format!("{group}/{number}")
-                })
+                }))
             )),
         }
     }
@@ -100,7 +100,7 @@ impl Reply {
             matches!(head.api_version.as_str(), "" | "v1") && head.kind == "Status" && head.status == "Failure"
         });
         if let Some(status) = status {
-            return Failed(status.message, status.code);
+            return Failed(short(&status.message).to_owned(), status.code);
         }
         let text = self.content_type.is_empty() || self.content_type.starts_with("text/");
         let told = String::from_utf8_lossy(&self.body[..self.body.len().min(TOLD)]);
@@ -137,6 +137,12 @@ impl Reply {
         };
         Failed(message.to_owned(), code)
     }
+}
+
+/// The beginning of what a webhook says of its trouble: whoever made the request is told it.
+fn short(text: &str) -> &str {
+    let end = (0..=text.len().min(TOLD)).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -69,3 +69,15 @@ fn an_answer_is_what_it_says_or_what_it_is_taken_for() {
         "converting (v1beta1.AdmissionReview) to (v1.AdmissionReview): unknown conversion"
     );
 }
+
+/// Whoever makes a request may choose what a webhook is asked, so that its words are bounded wherever they are quoted.
+#[test]
+fn of_a_refusal_little_is_told() {
+    let long = "ä".repeat(100_000);
+    let status = format!(r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{long}","code":409}}"#);
+    let kind = format!(r#"{{"kind":"{long}","apiVersion":"{long}/v1"}}"#);
+    for (code, content_type, body) in [(500, JSON, &status), (200, JSON, &kind), (500, "text/plain", &long), (403, "", &long)] {
+        let text = told(code, content_type, body);
+        assert!((TOLD / 2..3 * TOLD).contains(&text.len()), "{code}: {}", text.len());
+    }
+}
