@@ -76,7 +76,12 @@ fn of_a_refusal_little_is_told() {
     let long = "ä".repeat(100_000);
     let status = format!(r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{long}","code":409}}"#);
     let kind = format!(r#"{{"kind":"{long}","apiVersion":"{long}/v1"}}"#);
-    for (code, content_type, body) in [(500, JSON, &status), (200, JSON, &kind), (500, "text/plain", &long), (403, "", &long)] {
+    for (code, content_type, body) in [
+        (500, JSON, &status),
+        (200, JSON, &kind),
+        (500, "text/plain", &long),
+        (403, "", &long),
+    ] {
         let text = told(code, content_type, body);
         assert!((TOLD / 2..3 * TOLD).contains(&text.len()), "{code}: {}", text.len());
     }
