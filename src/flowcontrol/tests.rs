@@ -10,7 +10,8 @@ use super::{Pool, Refused, Seat, network};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
-async fn seats(pool: &Arc<Pool>, user: &str, count: usize) -> Vec<Seat> {
+/// So many seats of `user`, which are free.
+pub(crate) async fn seats(pool: &Arc<Pool>, user: &str, count: usize) -> Vec<Seat> {
     let mut seats = Vec::new();
     for _ in 0..count {
         let seat = pool.enter(user, Duration::ZERO).await;

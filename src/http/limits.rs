@@ -25,7 +25,7 @@ use super::request_info::RequestInfo;
 use super::respond;
 use crate::flowcontrol::{Pool, Refused, Seat};
 use crate::telemetry::metrics::Metrics;
-use crate::wire::user::UserInfo;
+use crate::wire::user::{GROUP_MASTERS, UserInfo};
 
 /// Go's words (k8s.io/apiserver pkg/server/filters/maxinflight.go).
 const TOO_MANY: &str = "Too many requests, please try again later.\n";
@@ -33,8 +33,6 @@ const TOO_MANY: &str = "Too many requests, please try again later.\n";
 const UNREAD: &str = "Too many answers wait to be read, please read some first.\n";
 /// Nobody waits longer for a seat.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
-/// Who is never held up.
-const MASTERS: &str = "system:masters";
 
 /// What flags allow. The defaults are those of k8s.io/apiserver pkg/server/config.go where it has the flag.
 #[derive(Clone, Debug, PartialEq)]
@@ -243,8 +241,7 @@ impl std::fmt::Debug for Limits {
 
 fn exempt(user: &UserInfo, info: &RequestInfo) -> bool {
     let first = || info.path.split('/').nth(1).unwrap_or_default();
-    user.groups.iter().any(|group| group == MASTERS)
-        || (!info.is_resource && matches!(first(), "healthz" | "livez" | "readyz"))
+    user.in_group(GROUP_MASTERS) || (!info.is_resource && matches!(first(), "healthz" | "livez" | "readyz"))
 }
 
 /// k8s.io/apiserver pkg/server/filters/maxinflight.go nonMutatingRequestVerbs.

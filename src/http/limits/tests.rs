@@ -11,21 +11,13 @@ use tokio::time::Instant;
 use super::outbox::Outbox;
 use super::watches::Watches;
 use super::{Limits, exempt, outgoing, patience};
-use crate::flowcontrol::{Pool, Seat};
+use crate::flowcontrol::Pool;
+use crate::flowcontrol::tests::seats;
 use crate::http::body::full;
 use crate::http::request_info::RequestInfo;
 use crate::telemetry::metrics::Metrics;
 use crate::wire::options::Query;
 use crate::wire::user::UserInfo;
-
-async fn seats(pool: &Arc<Pool>, user: &str, count: usize) -> Vec<Seat> {
-    let mut seats = Vec::new();
-    for _ in 0..count {
-        let seat = pool.enter(user, Duration::ZERO).await;
-        seats.push(seat.unwrap_or_else(|_| panic!("a seat is free")));
-    }
-    seats
-}
 
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_a_quarter_of_their_time() {
