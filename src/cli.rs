@@ -3,6 +3,7 @@
 mod apiserver;
 mod certs;
 mod controller_manager;
+mod descriptors;
 mod dev;
 pub mod manifests;
 mod migrate;

@@ -15,7 +15,6 @@ mod it {
     pub(crate) mod harness;
 }
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
@@ -117,19 +116,20 @@ fn middle(mut values: Vec<f64>) -> f64 {
 }
 
 fn measure(world: &World, flood: Flood, seconds: f64) -> Latencies {
-    let stop = Arc::new(AtomicBool::new(false));
-    let counts = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
-    let (alice, mallory) = (world.user("alice"), world.user("mallory"));
-    let flooding = {
-        let (stop, counts) = (stop.clone(), counts.clone());
-        thread::spawn(move || on_one_thread(flooding(mallory, flood, &stop, &counts)))
-    };
+    let stop = AtomicBool::new(false);
+    let counts = (AtomicU64::new(0), AtomicU64::new(0));
     let (began, before) = (Instant::now(), busy("self"));
-    let asking = thread::spawn(move || on_one_thread(asking(alice, seconds)));
-    let (mut taken, asker) = asking.join().expect("asks");
-    let elapsed = began.elapsed().as_secs_f64();
-    stop.store(true, Relaxed);
-    let ((), flooder) = flooding.join().expect("floods");
+    // Each has connections of its own, driven by its own thread.
+    let ((mut taken, asker), elapsed, flooder) = thread::scope(|scope| {
+        let flooding =
+            scope.spawn(|| on_one_thread(async { flooding(world.user("mallory"), flood, &stop, &counts).await }));
+        let asking = scope.spawn(|| on_one_thread(async { asking(world.user("alice"), seconds).await }));
+        let asked = asking.join().expect("asks");
+        let elapsed = began.elapsed().as_secs_f64();
+        stop.store(true, Relaxed);
+        let ((), flooder) = flooding.join().expect("floods");
+        (asked, elapsed, flooder)
+    });
     // The flood ends a moment after the other: both are part of what is there.
     let (all, whole) = (busy("self") - before, began.elapsed().as_secs_f64());
     taken.sort();

@@ -21,7 +21,7 @@ use clap::{
     builder::{OsStringValueParser, TypedValueParser},
 };
 
-use super::{Failure, listen, signals};
+use super::{Failure, descriptors, listen, signals};
 use crate::{
     config::{self, Apiserver, Certificate, Cluster, Error, Serving, Storage, parse_duration},
     http::{listener::Limits, shutdown::Shutdown},
@@ -174,6 +174,7 @@ pub(super) async fn run(mut arguments: Args, start_logging: impl FnOnce()) -> Re
     }
     start_logging();
     let config = arguments.config()?;
+    descriptors::raise(config.serving.limits.max_connections);
     let listener = listen(config.serving.bind_address, config.serving.port).await?;
     let shutdown = Shutdown::new();
     signals::follow(shutdown.clone(), config.serving.shutdown_delay)?;

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Failure, apiserver, listen, signals};
+use super::{Failure, apiserver, descriptors, listen, signals};
 use crate::{
     config::{
         Apiserver, Audit, Authentication, Authorization, Certificate, Cluster, RequestHeader, Serving, Storage, Tls,
@@ -58,6 +58,7 @@ pub(super) async fn run(arguments: Args) -> Result<(), Failure> {
     let folder = Folder::prepare(&arguments.data_dir, arguments.bind_address, address)
         .map_err(|error| Failure::Runtime(format!("data folder: {error}")))?;
     let config = config(&arguments, bound, &folder);
+    descriptors::raise(config.serving.limits.max_connections);
     let shutdown = Shutdown::new();
     signals::follow(shutdown.clone(), config.serving.shutdown_delay)?;
 

@@ -96,6 +96,14 @@ impl Process {
         Self { child, port }
     }
 
+    /// The limits on open files of the running program, the soft and the hard one.
+    fn open_files(&self) -> Option<(u64, u64)> {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).ok()?;
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+        let mut values = line.split_whitespace().map_while(|value| value.parse().ok());
+        Some((values.next()?, values.next()?))
+    }
+
     fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(
@@ -186,6 +194,35 @@ fn help_and_version_exit_with_0() {
     let help = output(&["apiserver", "--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success() && text.contains("--etcd-servers") && text.contains("[default: /bulward]"));
+}
+
+#[tokio::test]
+async fn the_limit_on_open_files_is_raised_and_told_when_low() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let dev = bulward(&["dev", "--secure-port=0", "--data-dir"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Hn 300 && ulimit -Sn 100 && exec \"$0\" \"$@\""]);
+    command
+        .arg(dev.get_program())
+        .args(dev.get_args())
+        .arg(folder.path().join("data"));
+    command
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).unwrap());
+    let process = Process {
+        child: command.spawn().unwrap(),
+        port: 0,
+    };
+    wait_until("the soft limit is the hard one", || {
+        process.open_files() == Some((300, 300))
+    })
+    .await;
+    let complaint = "300 files may be open at once, and --max-connections=10000 needs 10256";
+    wait_until("the log tells", || {
+        std::fs::read_to_string(&log).unwrap().contains(complaint)
+    })
+    .await;
 }
 
 #[test]
