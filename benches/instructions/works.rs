@@ -130,8 +130,11 @@ fn get() {
 fn audited() {
     let runtime = runtime();
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let server = runtime.block_on(async { Server::audited(objects().await, &folder.path().join("audit.log")).await });
-    let mut client = server.connect();
+    let (_server, mut client) = runtime.block_on(async {
+        let server = Server::audited(objects().await, &folder.path().join("audit.log")).await;
+        let client = server.connect();
+        (server, client)
+    });
     let request = request("GET", &format!("{PATH}/counted-000003"), "ten", "");
     runtime.block_on(repeat(&mut client, &request));
     measured_part(&runtime, repeat(&mut client, &request));

@@ -262,7 +262,8 @@ impl Pipeline {
                     elapsed: started.elapsed(),
                 })
             });
-            let answer = async {
+            // Apart, since the layers around it would each copy it as they are wrapped around it.
+            let answer = Box::pin(async {
                 let impersonated = match self.impersonate(&mut headers, &info, &caller, deadline).await {
                     Ok(impersonated) => impersonated,
                     Err(Err(status)) => return (respond::status(&status, errors), Admitted::default()),
@@ -321,7 +322,7 @@ impl Pipeline {
                     notes: notes.clone(),
                 };
                 (self.route.route(authorized).await, admitted)
-            };
+            });
             let answer = async {
                 let answered = within(deadline, answer).await;
                 answered.unwrap_or_else(|| (late(), Admitted::default()))
