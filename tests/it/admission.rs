@@ -38,12 +38,12 @@ const KNOWN: &[Known] = &[
     Known {
         scene: "mutating",
         step: "m-kind",
-        why: PUT_BACK,
+        why: OTHER_KIND,
     },
     Known {
         scene: "mutating",
         step: "m-api-version",
-        why: PUT_BACK,
+        why: OTHER_KIND,
     },
     Known {
         scene: "mutating",
@@ -68,7 +68,7 @@ const KNOWN: &[Known] = &[
 ];
 /// What is refused for the revision that it names, or does not name, is refused before anybody is asked; the answer is the same.
 const VERSION: &str = "webhooks are spared what is refused for its revision";
-const PUT_BACK: &str = "kind and apiVersion are not a webhook's to change: they are put back";
+const OTHER_KIND: &str = "a webhook that makes another kind of an object is told of as by servers of typed objects, not as with CustomResources";
 const WORDS: &str = "the words of Go's library for JSON patches";
 
 /// A run that compares less has lost something: outcomes, reviews, annotations.

@@ -4,6 +4,7 @@
 
 mod custom_resource;
 mod discovery;
+mod limits;
 mod manifests;
 mod openapi;
 mod registry;

@@ -11,6 +11,7 @@ use crate::rest::owners::{self, Found};
 use crate::wire::body::Decoded;
 use crate::wire::meta;
 use crate::wire::options::{DeleteOptions, FieldValidation, Sent};
+use crate::wire::quote::go_quote;
 use crate::wire::status::Status;
 
 impl Store {
@@ -127,6 +128,7 @@ impl Store {
 
     /// What admission has made, as a body is made an object of the kind; what a body may be warned of is nobody's fault here.
     fn tidy_changed(&self, target: &Target<'_>, object: &mut Value) -> Result<(), Status> {
+        of_its_kind(target, object)?;
         let body = Decoded {
             value: target.resource.complete(std::mem::take(object)),
             duplicates: Vec::new(),
@@ -136,6 +138,27 @@ impl Store {
         *object = wanted.object;
         Ok(())
     }
+}
+
+/// What has been changed is of the kind that it was (k8s.io/apimachinery pkg/runtime/serializer/json/json.go, Decode).
+fn of_its_kind(target: &Target<'_>, object: &Value) -> Result<(), Status> {
+    let said_or = |said: &'_ str, own: &str| {
+        if said.is_empty() {
+            own.to_owned()
+        } else {
+            said.to_owned()
+        }
+    };
+    let (own_version, own_kind) = (target.resource.group_version.to_string(), &target.resource.stored.kind);
+    let version = said_or(meta::api_version(object), &own_version);
+    let kind = said_or(meta::kind(object), own_kind);
+    if version == own_version && kind == *own_kind {
+        return Ok(());
+    }
+    let (kind, version) = (go_quote(&kind), go_quote(&version));
+    Err(Status::internal(format!(
+        "no kind {kind} is registered for version {version}"
+    )))
 }
 
 /// What has been changed is where it was. Of what exists, validation holds that it keeps its name.

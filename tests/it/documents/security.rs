@@ -50,7 +50,7 @@ fn document() -> String {
 }
 
 /// Whether a file has a test of this name: a function under `#[test]`, or a name in a macro that makes tests of names.
-fn has_test(source: &str, name: &str) -> bool {
+pub(super) fn has_test(source: &str, name: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || c == '_';
     let mut places = source.match_indices(name).filter(|(at, _)| {
         let after = &source[at + name.len()..];
@@ -70,7 +70,7 @@ fn has_test(source: &str, name: &str) -> bool {
 }
 
 /// Where a test may be: `tests/it/module.rs`, `src/module.rs`, or a module of tests within such a file.
-fn places(module: &str) -> [String; 3] {
+pub(super) fn places(module: &str) -> [String; 3] {
     let file = module.replace("::", "/");
     let around = file.strip_suffix("/tests").unwrap_or(&file);
     [
