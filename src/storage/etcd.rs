@@ -6,6 +6,7 @@
 //! Compaction is etcd's own matter (`--auto-compaction-retention`); [`Storage::compact`] runs on demand only, and
 //! for the whole cluster, beyond the prefix.
 
+mod again;
 mod answer;
 mod keys;
 mod members;
@@ -17,8 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use etcd_client::{Compare, CompareOp, GetOptions, ResponseHeader, Txn, TxnOp, TxnOpResponse};
-use tokio::time::{Instant, sleep};
+use etcd_client::{Compare, CompareOp, GetOptions, ResponseHeader, Txn, TxnOp, TxnOpResponse, TxnResponse};
+use tokio::time::{Instant, sleep, timeout};
 
 use self::keys::Keys;
 use self::members::{Members, Retry};
@@ -146,19 +147,32 @@ impl Etcd {
         }
     }
 
-    /// Which demand failed, by what the keys had when the transaction was refused.
-    fn refusal(&self, ops: &[Op], answers: Vec<TxnOpResponse>) -> Error {
-        for (op, answer) in ops.iter().zip(answers) {
-            let current = match answer {
-                TxnOpResponse::Get(mut answer) => answer.take_kvs().pop().and_then(|kv| self.keys.entry(kv)),
-                _ => None,
-            };
-            if let Err(error) = check::demand(op, current) {
-                return error;
-            }
-        }
-        Error::Unavailable("etcd refused a transaction whose demands all hold".to_owned())
+    async fn send(&self, txn: &Txn) -> Result<TxnResponse, Error> {
+        let request = |client| {
+            let txn = txn.clone();
+            async move { members::kv(&client).txn(txn).await }
+        };
+        self.members.call(Retry::Unsent, request).await
     }
+
+    /// What the keys of a transaction had when it was refused.
+    fn found(&self, answer: &TxnResponse) -> Vec<Option<Entry>> {
+        let entry = |answer| match answer {
+            TxnOpResponse::Get(mut answer) => answer.take_kvs().pop().and_then(|kv| self.keys.entry(kv)),
+            _ => None,
+        };
+        answer.op_responses().into_iter().map(entry).collect()
+    }
+}
+
+/// Which demand failed, by what the keys had.
+fn refusal(ops: &[Op], found: Vec<Option<Entry>>) -> Error {
+    for (op, current) in ops.iter().zip(found) {
+        if let Err(error) = check::demand(op, current) {
+            return error;
+        }
+    }
+    Error::Unavailable("etcd refused a transaction whose demands all hold".to_owned())
 }
 
 #[async_trait]
@@ -238,18 +252,29 @@ impl Storage for Etcd {
             let current = |op: &Op| TxnOp::get(self.keys.absolute(&op.key), None);
             txn = txn.or_else(ops.iter().map(current).collect::<Vec<_>>());
         }
-        let answer = self
-            .members
-            .call(Retry::Unsent, |client| {
-                let txn = txn.clone();
-                async move { members::kv(&client).txn(txn).await }
-            })
-            .await?;
+        let begun = Instant::now();
+        let mut unsaid = None;
+        let answer = match self.send(&txn).await {
+            Err(Error::Unavailable(why)) if again::harmless(&ops) => {
+                // Another member knows. Within the same time: whoever waits has waited for it already.
+                let left = members::REQUEST_TIMEOUT.saturating_sub(begun.elapsed());
+                let unknown = Error::Unavailable(why);
+                let answer = timeout(left, self.send(&txn)).await;
+                let Ok(Ok(answer)) = answer else { return Err(unknown) };
+                unsaid = Some(unknown);
+                answer
+            }
+            sent => sent?,
+        };
         let revision = self.newest.note(answer.header());
         if answer.succeeded() {
             return Ok(revision);
         }
-        Err(self.refusal(&ops, answer.op_responses()))
+        let found = self.found(&answer);
+        match unsaid {
+            None => Err(refusal(&ops, found)),
+            Some(unknown) => again::carried_out(&ops, &found).ok_or(unknown),
+        }
     }
 
     async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, Error> {

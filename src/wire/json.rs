@@ -49,6 +49,11 @@ struct GoEscapes<F>(F);
 
 impl<F: Formatter> Formatter for GoEscapes<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        // Hardly any text has one of them (U+2028 and U+2029 begin with 0xe2): that is seen many bytes at a time, and characters one by one.
+        let some = |found, byte| found | matches!(byte, b'<' | b'>' | b'&' | 0xe2);
+        if !fragment.bytes().fold(false, some) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
             writer.write_all(&rest.as_bytes()[..at])?;
