@@ -202,7 +202,7 @@ async fn the_limit_on_open_files_is_raised_and_told_when_low() {
     let log = folder.path().join("log");
     let dev = bulward(&["dev", "--secure-port=0", "--data-dir"]);
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -Hn 300 && ulimit -Sn 100 && exec \"$0\" \"$@\""]);
+    command.args(["-c", "ulimit -Sn 100 && ulimit -Hn 300 && exec \"$0\" \"$@\""]);
     command
         .arg(dev.get_program())
         .args(dev.get_args())
