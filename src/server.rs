@@ -54,6 +54,9 @@ pub enum Error {
     /// Requests cannot be recorded as told.
     #[error("{0}")]
     Audit(String),
+    /// What webhooks are to be shown cannot be read.
+    #[error("{0}")]
+    Admission(String),
     /// The descriptors contradict each other: a mistake in this program.
     #[error("resources: {0}")]
     Resources(String),

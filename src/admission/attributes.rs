@@ -188,17 +188,3 @@ impl<'a> Attributes<'a> {
         Status::forbidden(&self.group_resource(), name, why)
     }
 }
-
-/// A 500 that says what went wrong (k8s.io/apimachinery pkg/api/errors NewInternalError).
-pub fn internal(why: impl std::fmt::Display) -> Status {
-    use crate::wire::status::{Cause, Details};
-    let why = why.to_string();
-    let cause = Cause {
-        message: why.clone(),
-        ..Cause::default()
-    };
-    Status::new(500, "InternalError", format!("Internal error occurred: {why}")).with_details(Details {
-        causes: vec![cause],
-        ..Details::default()
-    })
-}

@@ -5,7 +5,7 @@ use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithO
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as api;
 use serde_json::Value;
 
-use super::attributes::{Attributes, internal};
+use super::attributes::Attributes;
 use super::equivalents::Equivalents;
 use super::namespaces::Namespaces;
 use super::rules::{Request, Rule};
@@ -121,13 +121,13 @@ impl Matcher {
     }
 
     fn by_object(&self, attributes: &Attributes<'_>) -> Result<bool, Status> {
-        let selector = self.objects.as_ref().map_err(internal)?;
+        let selector = self.objects.as_ref().map_err(Status::internal_because)?;
         let selected = |object: &Value| !object.is_null() && selector.matches(|key| meta::label(object, key));
         Ok(selector.is_empty() || selected(&attributes.object) || selected(attributes.old_object))
     }
 
     async fn by_namespace(&self, attributes: &Attributes<'_>, namespaces: &Namespaces) -> Result<bool, Status> {
-        let selector = self.namespaces.as_ref().map_err(internal)?;
+        let selector = self.namespaces.as_ref().map_err(Status::internal_because)?;
         if selector.is_empty() || (attributes.namespace.is_empty() && !attributes.is_namespace()) {
             return Ok(true);
         }
@@ -163,4 +163,4 @@ pub fn selector(given: Option<&api::LabelSelector>) -> Result<LabelSelector, Str
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,6 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::attributes::internal;
 use crate::cluster::webhook::chain;
 use crate::wire::names::GroupResource;
 use crate::wire::status::Status;
@@ -55,7 +54,7 @@ impl Namespaces {
         if let Some(known) = self.known(name) {
             return Ok(known);
         }
-        let found = self.live.get(name).await.map_err(internal)?;
+        let found = self.live.get(name).await.map_err(Status::internal_because)?;
         found.map(Arc::new).ok_or_else(|| not_found(name))
     }
 }

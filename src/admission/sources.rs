@@ -20,6 +20,7 @@ use super::READY;
 use super::equivalents::Equivalents;
 use super::namespaces::Namespaces;
 use super::webhook::client::Clients;
+use super::webhook::configuration::Identities;
 use super::webhook::{Compiler, Configuration, Hook};
 
 /// What a request is told that has waited in vain.
@@ -84,8 +85,13 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Follows a cluster until `stop`.
-    pub fn follow(client: &Client, resources: Arc<Equivalents>, stop: &CancellationToken) -> Arc<Self> {
+    /// Follows a cluster until `stop`. Webhooks are shown what is configured.
+    pub fn follow(
+        client: &Client,
+        resources: Arc<Equivalents>,
+        shown: Identities,
+        stop: &CancellationToken,
+    ) -> Arc<Self> {
         let (known, writer) = reflector::store();
         let namespaces = Namespaces::new(known, Arc::new(Api::<Namespace>::all(client.clone())));
         let sources = Arc::new(Self::new(namespaces, resources.clone()));
@@ -99,9 +105,10 @@ impl Sources {
         let namespaces = Api::<Namespace>::all(client.clone());
         tokio::spawn(follow(namespaces, writer, changed, stop.clone()));
 
-        let clients = Arc::new(Clients::new(Some(client.clone())));
-        sources.follow_hooks::<MutatingWebhookConfiguration>(client, &clients, Self::mutating, stop);
-        sources.follow_hooks::<ValidatingWebhookConfiguration>(client, &clients, Self::validating, stop);
+        let clients = |credentials| Arc::new(Clients::new(Some(client.clone()), credentials));
+        let (mutating, validating) = (clients(shown.mutating), clients(shown.validating));
+        sources.follow_hooks::<MutatingWebhookConfiguration>(client, &mutating, Self::mutating, stop);
+        sources.follow_hooks::<ValidatingWebhookConfiguration>(client, &validating, Self::validating, stop);
         sources
     }
 

@@ -1,6 +1,8 @@
 //! Admission webhooks (k8s.io/apiserver pkg/admission/plugin/webhook).
 
 pub mod client;
+pub mod configuration;
+pub mod credentials;
 mod dispatch;
 pub mod mutating;
 pub mod reply;

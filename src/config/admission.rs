@@ -1,12 +1,15 @@
 //! Which of Kubernetes' admission plugins run.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// The cluster's say in writes. Where there is no cluster, there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
     /// What does not run.
     pub disabled: BTreeSet<Plugin>,
+    /// An AdmissionConfiguration, which says what webhooks are shown of us.
+    pub config_file: Option<PathBuf>,
 }
 
 /// A plugin, by the name that kube-apiserver gives it.

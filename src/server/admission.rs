@@ -12,6 +12,7 @@ use crate::admission::lifecycle::NamespaceLifecycle;
 use crate::admission::mutating_policies;
 use crate::admission::policy::Policies;
 use crate::admission::sources::Sources;
+use crate::admission::webhook::configuration::Identities;
 use crate::admission::webhook::mutating::MutatingAdmissionWebhook;
 use crate::admission::webhook::validating::ValidatingAdmissionWebhook;
 use crate::authz::Authorizer;
@@ -36,6 +37,12 @@ impl Admissions {
         all: &Metrics,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, Error> {
+        // Also if nothing follows: what is wrong with it is not to be found out when something does.
+        let shown = match &config.admission.config_file {
+            Some(file) => Identities::load(file)
+                .map_err(|why| Error::Admission(format!("--admission-control-config-file {why}")))?,
+            None => Identities::default(),
+        };
         if Plugin::ALL.into_iter().all(|plugin| !config.admission.runs(plugin)) {
             return Ok(None);
         }
@@ -43,7 +50,7 @@ impl Admissions {
             return Ok(None);
         };
         let resources = Arc::new(Equivalents::new(registry));
-        let sources = Sources::follow(&client, resources.clone(), stop);
+        let sources = Sources::follow(&client, resources.clone(), shown, stop);
         tokio::spawn(mutating_policies::follow(
             client.clone(),
             resources.clone(),

@@ -278,6 +278,19 @@ impl Status {
         status
     }
 
+    /// 500 that says what went wrong, because somebody else did it (k8s.io/apimachinery pkg/api/errors NewInternalError).
+    pub fn internal_because(why: impl fmt::Display) -> Self {
+        let why = why.to_string();
+        let cause = Cause {
+            message: why.clone(),
+            ..Cause::default()
+        };
+        Self::new(500, "InternalError", format!("Internal error occurred: {why}")).with_details(Details {
+            causes: vec![cause],
+            ..Details::default()
+        })
+    }
+
     /// The answer to a deletion that was carried out at once.
     pub fn deleted(resource: &GroupResource, name: &str, uid: &str) -> Self {
         Self::new(200, "", "").with_details(Details {

@@ -105,7 +105,7 @@ struct Plain;
 impl crate::rest::resource::Strategy for Plain {}
 
 /// `things` in both groups: two views of the same objects.
-fn served() -> Equivalents {
+pub(in crate::admission) fn served() -> Equivalents {
     let kind = Arc::new(Kind {
         kind: "Thing".to_owned(),
         singular: "thing".to_owned(),

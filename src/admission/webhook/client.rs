@@ -16,11 +16,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use parking_lot::Mutex;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tower_service::Service;
 use tracing::Instrument;
 
+use super::credentials::{Credentials, Identity};
 use super::reply::Reply;
 use super::resolve::{Reference, Resolver};
 use crate::cluster::webhook::chain;
@@ -34,6 +36,7 @@ const IDLE: Duration = Duration::from_secs(90);
 /// A webhook's address, with its connections.
 pub struct Endpoint {
     base: String,
+    identity: Option<Arc<Identity>>,
     client: Client<HttpsConnector<Dialer>, Full<Bytes>>,
 }
 
@@ -55,6 +58,12 @@ impl Endpoint {
             .map_err(|error| failed(error.to_string()))?;
         let call = async {
             traces::inject(request.headers_mut());
+            if let Some(identity) = &self.identity {
+                identity.refresh().await;
+                if let Some(proof) = identity.authorization() {
+                    request.headers_mut().insert(header::AUTHORIZATION, proof);
+                }
+            }
             let answer = self
                 .client
                 .request(request)
@@ -83,6 +92,7 @@ impl Endpoint {
 /// All endpoints by what their configurations say, so that a change elsewhere closes no connection.
 pub struct Clients {
     resolver: Resolver,
+    credentials: Arc<Credentials>,
     known: Mutex<HashMap<String, Result<Arc<Endpoint>, String>>>,
 }
 
@@ -90,10 +100,11 @@ pub struct Clients {
 const KEPT: usize = 200;
 
 impl Clients {
-    /// None yet; Services are asked for through `cluster`.
-    pub fn new(cluster: Option<kube::Client>) -> Self {
+    /// None yet; Services are asked for through `cluster`, and webhooks are shown `credentials`.
+    pub fn new(cluster: Option<kube::Client>, credentials: Arc<Credentials>) -> Self {
         Self {
             resolver: Resolver::new(cluster),
+            credentials,
             known: Mutex::default(),
         }
     }
@@ -114,7 +125,7 @@ impl Clients {
     }
 
     fn build(&self, config: &WebhookClientConfig) -> Result<Endpoint, String> {
-        let (base, name, service) = match (&config.service, &config.url) {
+        let (base, name, service, identity) = match (&config.service, &config.url) {
             (Some(service), _) => {
                 let port = u16::try_from(service.port.unwrap_or(443)).map_err(|error| error.to_string())?;
                 let reference = Reference {
@@ -124,13 +135,17 @@ impl Clients {
                 };
                 let path = service.path.as_deref().unwrap_or_default().trim_start_matches('/');
                 let host = reference.host();
-                (format!("https://{host}:{port}/{path}"), host, Some(reference))
+                let identity = self.credentials.to(&host, port);
+                (format!("https://{host}:{port}/{path}"), host, Some(reference), identity)
             }
             (None, Some(url)) => {
                 let uri: Uri = url.parse().map_err(|error| format!("Unparsable URL: {error}"))?;
                 let authority = uri.authority().ok_or("Unparsable URL: no host")?;
                 let name = authority.host().trim_matches(['[', ']']).to_owned();
-                (format!("https://{authority}{}", uri.path()), name, None)
+                let identity = self
+                    .credentials
+                    .to(authority.host(), authority.port_u16().unwrap_or(443));
+                (format!("https://{authority}{}", uri.path()), name, None, identity)
             }
             (None, None) => return Err("webhook configuration must have either service or URL".to_owned()),
         };
@@ -141,7 +156,7 @@ impl Clients {
             resolver: self.resolver.clone(),
         };
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(bundle.filter(|bundle| !bundle.is_empty()))?)
+            .with_tls_config(tls(bundle.filter(|bundle| !bundle.is_empty()), identity.clone())?)
             .https_only()
             .with_server_name_resolver(FixedServerNameResolver::new(name))
             .enable_http1()
@@ -150,12 +165,12 @@ impl Clients {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(connector);
-        Ok(Endpoint { base, client })
+        Ok(Endpoint { base, identity, client })
     }
 }
 
-/// Believes in a bundle, or in what the machine believes in.
-fn tls(bundle: Option<&[u8]>) -> Result<rustls::ClientConfig, String> {
+/// Believes in a bundle, or in what the machine believes in, and shows a certificate if we have one.
+fn tls(bundle: Option<&[u8]>, identity: Option<Arc<Identity>>) -> Result<rustls::ClientConfig, String> {
     use hyper_rustls::ConfigBuilderExt;
     use rustls::pki_types::{CertificateDer, pem::PemObject};
 
@@ -163,9 +178,14 @@ fn tls(bundle: Option<&[u8]>) -> Result<rustls::ClientConfig, String> {
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
+    let finished = |builder: rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert>| match identity {
+        Some(identity) => builder.with_client_cert_resolver(identity),
+        None => builder.with_no_client_auth(),
+    };
     let Some(bundle) = bundle else {
-        let native = builder.with_native_roots().map_err(|error| error.to_string())?;
-        return Ok(native.with_no_client_auth());
+        return Ok(finished(
+            builder.with_native_roots().map_err(|error| error.to_string())?,
+        ));
     };
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(bundle) {
@@ -175,7 +195,7 @@ fn tls(bundle: Option<&[u8]>) -> Result<rustls::ClientConfig, String> {
     if roots.is_empty() {
         return Err("unable to load root certificates: unable to parse bytes as PEM block".to_owned());
     }
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    Ok(finished(builder.with_root_certificates(roots)))
 }
 
 /// Opens connections: to a Service, or as the URL says.

@@ -10,7 +10,7 @@ use super::Hook;
 use super::reply::Failed;
 use super::review::{Answer, Bad, Version, denied};
 use crate::admission::annotate;
-use crate::admission::attributes::{Attributes, Named, internal};
+use crate::admission::attributes::{Attributes, Named};
 use crate::admission::cel::Matched;
 use crate::admission::equivalents::converted;
 use crate::admission::sources::Sources;
@@ -155,7 +155,7 @@ impl Dispatcher<'_> {
             }
             Err(Wrong::Calling(why, _)) => {
                 tracing::warn!(webhook = hook.name, why, "refused, as the failure policy says");
-                Err(internal(why))
+                Err(Status::internal_because(why))
             }
             Err(Wrong::Rejected(status) | Wrong::Other(status)) => Err(status),
         }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Hook;
 use super::dispatch::{Dispatcher, Wrong};
 use crate::admission::annotate;
-use crate::admission::attributes::{Attributes, internal};
+use crate::admission::attributes::Attributes;
 use crate::admission::equivalents::converted;
 use crate::admission::sources::Sources;
 use crate::authz::Authorizer;
@@ -179,7 +179,7 @@ impl Dispatcher<'_> {
         }
         if attributes.object.is_null() {
             let name = go_quote(&hook.name);
-            return Err(Wrong::Other(internal(format!(
+            return Err(Wrong::Other(Status::internal_because(format!(
                 "admission webhook {name} attempted to modify the object, which is not supported for this operation"
             ))));
         }
@@ -187,7 +187,8 @@ impl Dispatcher<'_> {
             let patch_type = go_quote(&answer.patch_type);
             return Err(calling(format!("unsupported patch type {patch_type}")));
         }
-        let mut patched = apply(&patch, attributes, resource).map_err(|why| Wrong::Other(internal(why)))?;
+        let mut patched =
+            apply(&patch, attributes, resource).map_err(|why| Wrong::Other(Status::internal_because(why)))?;
         let differs = patched != *attributes.object;
         attempt.tidy(&mut patched).map_err(Wrong::Other)?;
         attributes.object = Cow::Owned(patched);

@@ -1,8 +1,9 @@
 //! Flags about admission.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use super::{listed, refused};
+use super::{given, listed, path, refused};
 use crate::config::{Admission, Error, Plugin};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,10 @@ pub(super) struct AdmissionArgs {
         env = "BULWARD_DISABLE_ADMISSION_PLUGINS"
     )]
     disable_admission_plugins: Vec<String>,
+    /// AdmissionConfiguration (apiserver.config.k8s.io/v1): for MutatingAdmissionWebhook and ValidatingAdmissionWebhook the
+    /// kubeconfig whose users are shown to webhooks, by their hosts
+    #[arg(long, value_name = "FILE", value_parser = path(), env = "BULWARD_ADMISSION_CONTROL_CONFIG_FILE")]
+    admission_control_config_file: Option<PathBuf>,
 }
 
 impl AdmissionArgs {
@@ -37,7 +42,10 @@ impl AdmissionArgs {
             );
             return Err(refused("disable-admission-plugins", why));
         }
-        Ok(Admission { disabled })
+        Ok(Admission {
+            disabled,
+            config_file: given(self.admission_control_config_file),
+        })
     }
 }
 

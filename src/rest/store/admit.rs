@@ -134,7 +134,7 @@ impl Store {
             duplicates: Vec::new(),
         };
         let wanted = self.decode(target, body, FieldValidation::Ignore);
-        let wanted = wanted.map_err(|why| Status::internal(format!("after admission: {why}")))?;
+        let wanted = wanted.map_err(|why| Status::internal_because(format!("after admission: {why}")))?;
         *object = wanted.object;
         Ok(())
     }
@@ -156,7 +156,7 @@ fn of_its_kind(target: &Target<'_>, object: &Value) -> Result<(), Status> {
         return Ok(());
     }
     let (kind, version) = (go_quote(&kind), go_quote(&version));
-    Err(Status::internal(format!(
+    Err(Status::internal_because(format!(
         "no kind {kind} is registered for version {version}"
     )))
 }

@@ -129,6 +129,49 @@ impl Stage {
         assert_eq!(answer.code, 201, "{}", answer.text());
     }
 
+    /// Policies that are not applied here are told of in the log: those that would be about something that is served, alone.
+    pub(super) async fn tells_of_mutating_policies(&self) {
+        let policy = |name: &str, group: &str, resource: &str| {
+            json!({
+                "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy", "metadata": {"name": name},
+                "spec": {
+                    "matchConstraints": {"resourceRules": [{
+                        "apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE"], "resources": [resource],
+                    }]},
+                    "reinvocationPolicy": "Never",
+                    "mutations": [{
+                        "patchType": "JSONPatch",
+                        "jsonPatch": {"expression": "[JSONPatch{op: \"add\", path: \"/metadata/labels/x\", value: \"y\"}]"},
+                    }],
+                },
+            })
+        };
+        // A watch tells of them in this order.
+        for (name, group, resource) in [
+            ("about-deployments", "apps", "deployments"),
+            ("about-organizations", "apiserver.bulward.io", "organizations"),
+        ] {
+            let path = "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies";
+            self.admin.post(path, &policy(name, group, resource)).await.expect(201);
+        }
+        let told = |name: &str| {
+            let log = self.server.logged();
+            let mut lines = log
+                .lines()
+                .filter(|line| line.contains("MutatingAdmissionPolicies are not applied"));
+            lines.any(|line| line.contains(name))
+        };
+        eventually("the policy is told of", SOON, async || {
+            if told("about-organizations") {
+                Ok(())
+            } else {
+                Err("not yet")
+            }
+        })
+        .await;
+        assert!(!told("about-deployments"));
+    }
+
     async fn replace_role(&self, role: &Value) {
         let mut role = role.clone();
         role["metadata"]

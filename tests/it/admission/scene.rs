@@ -1,5 +1,7 @@
 //! A scene: webhooks, and the requests that are made while they are there.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -32,6 +34,12 @@ pub(super) enum Reach {
     Misnamed,
     /// The Service is not there.
     NoService,
+    /// Where a certificate is demanded, for which there is a user.
+    StrictUrl,
+    StrictService,
+    /// By an address for which there is no user, where one is demanded or not.
+    StrictStranger,
+    Stranger,
 }
 
 #[derive(Clone)]
@@ -96,11 +104,39 @@ pub(super) struct Scene {
     pub(super) steps: Vec<Step>,
 }
 
-/// A difference that stays.
+/// What is compared of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Part {
+    /// What is answered.
+    Answer,
+    /// What is there afterwards.
+    Stored,
+    /// Which webhooks are asked.
+    Asked,
+    /// What they are asked.
+    Review,
+    /// How they are asked.
+    Form,
+    /// What the audit is told.
+    Annotations,
+    /// What is counted; the webhook is the step.
+    Metrics,
+}
+
+/// Differences that stay: what of which steps of a scene.
 pub(super) struct Known {
     pub(super) scene: &'static str,
-    pub(super) step: &'static str,
+    pub(super) steps: &'static [&'static str],
+    pub(super) parts: &'static [Part],
     pub(super) why: &'static str,
+}
+
+/// One part of one step that is not the same on both sides.
+pub(super) struct Difference {
+    pub(super) scene: String,
+    pub(super) step: String,
+    pub(super) part: Part,
+    pub(super) text: String,
 }
 
 /// What was compared.
@@ -109,8 +145,15 @@ pub(super) struct Report {
     pub(super) outcomes: usize,
     pub(super) reviews: usize,
     pub(super) annotations: usize,
+    pub(super) series: usize,
     pub(super) scenes: usize,
-    pub(super) wrong: Vec<(String, String, String)>,
+    pub(super) wrong: Vec<Difference>,
+}
+
+impl Known {
+    fn covers(&self, wrong: &Difference) -> bool {
+        self.scene == wrong.scene && self.steps.contains(&wrong.step.as_str()) && self.parts.contains(&wrong.part)
+    }
 }
 
 impl Hook {
@@ -274,30 +317,41 @@ fn object(kind: &str, name: &str, more: &Value) -> Value {
 }
 
 impl Report {
-    fn known<'a>(&self, known: &'a [Known], scene: &str, step: &str) -> Option<&'a Known> {
-        known
-            .iter()
-            .find(|known| known.scene == scene && step.starts_with(known.step))
+    /// Notes what is not the same.
+    pub(super) fn differs(&mut self, scene: &str, step: &str, part: Part, text: String) {
+        self.wrong.push(Difference {
+            scene: scene.to_owned(),
+            step: step.to_owned(),
+            part,
+            text,
+        });
     }
 
     pub(super) fn summary(&self, known: &[Known]) -> String {
-        let listed = self
-            .wrong
-            .iter()
-            .filter(|(scene, step, _)| self.known(known, scene, step).is_some());
+        let why = |wrong: &Difference| known.iter().find(|known| known.covers(wrong)).map(|known| known.why);
+        let steps = |all: &mut dyn Iterator<Item = &Difference>| {
+            let steps: BTreeSet<(&str, &str)> = all.map(|wrong| (wrong.scene.as_str(), wrong.step.as_str())).collect();
+            steps.len()
+        };
+        let reasons: BTreeSet<&str> = self.wrong.iter().filter_map(why).collect();
         let summary = format!(
-            "admission: {} scenes, {} outcomes, {} AdmissionReviews and {} audit annotations compared; {} steps differ, {} of them on \
-             purpose",
+            "admission: {} scenes, {} outcomes, {} AdmissionReviews, {} audit annotations and {} series of metrics compared; \
+             {} steps differ, {} of them without a reason; there are {} reasons",
             self.scenes,
             self.outcomes,
             self.reviews,
             self.annotations,
-            self.wrong.len(),
-            listed.count()
+            self.series,
+            steps(&mut self.wrong.iter()),
+            steps(&mut self.wrong.iter().filter(|wrong| why(wrong).is_none())),
+            reasons.len(),
         );
-        let lines = self.wrong.iter().map(|(scene, step, difference)| {
-            let why = self.known(known, scene, step).map_or("", |known| known.why);
-            format!("{scene}: {step} {why}\n{difference}")
+        let lines = self.wrong.iter().map(|wrong| {
+            let why = why(wrong).unwrap_or("NO REASON");
+            format!(
+                "{}: {} ({why})\n{:?}\n{}",
+                wrong.scene, wrong.step, wrong.part, wrong.text
+            )
         });
         let text: Vec<String> = [summary.clone()].into_iter().chain(lines).collect();
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/it-logs");
@@ -306,27 +360,33 @@ impl Report {
     }
 
     /// Fails on what differs without a reason, on reasons that nothing needs, and on too few outcomes.
-    pub(super) fn assert(&self, known: &[Known], least: Option<[usize; 3]>) {
+    pub(super) fn assert(&self, known: &[Known], least: Option<[usize; 4]>) {
         let unknown: Vec<String> = self
             .wrong
             .iter()
-            .filter(|(scene, step, _)| self.known(known, scene, step).is_none())
-            .map(|(scene, step, difference)| format!("{scene}: {step}\n{difference}"))
+            .filter(|wrong| !known.iter().any(|known| known.covers(wrong)))
+            .map(|wrong| format!("{}: {} {:?}\n{}", wrong.scene, wrong.step, wrong.part, wrong.text))
             .collect();
         assert!(unknown.is_empty(), "{} differ:\n{}", unknown.len(), unknown.join("\n"));
         let Some(least) = least else { return };
         for known in known {
-            let needed =
-                |(scene, step, _): &&(String, String, String)| scene == known.scene && step.starts_with(known.step);
-            assert!(
-                self.wrong.iter().any(|wrong| needed(&wrong)),
-                "nothing differs in {}: {} ({})",
-                known.scene,
-                known.step,
-                known.why
-            );
+            for (step, part) in known
+                .steps
+                .iter()
+                .flat_map(|step| known.parts.iter().map(move |part| (step, part)))
+            {
+                let needed = |wrong: &Difference| {
+                    (wrong.scene.as_str(), wrong.step.as_str(), wrong.part) == (known.scene, *step, *part)
+                };
+                assert!(
+                    self.wrong.iter().any(needed),
+                    "{part:?} does not differ in {}: {step} ({})",
+                    known.scene,
+                    known.why
+                );
+            }
         }
-        let compared = [self.outcomes, self.reviews, self.annotations];
+        let compared = [self.outcomes, self.reviews, self.annotations, self.series];
         assert!(
             compared.iter().zip(least).all(|(had, least)| *had >= least),
             "only {compared:?} compared"

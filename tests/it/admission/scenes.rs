@@ -2,6 +2,7 @@
 
 mod answers;
 mod chains;
+mod credentials;
 mod matching;
 
 use super::scene::Scene;
@@ -13,7 +14,12 @@ pub(super) fn all() -> Vec<Scene> {
         matching::selectors(),
         matching::conditions(),
     ];
-    scenes.extend([answers::validating(), answers::mutating(), answers::failures()]);
+    scenes.extend([
+        answers::validating(),
+        answers::mutating(),
+        answers::failures(),
+        credentials::credentials(),
+    ]);
     scenes.extend([chains::reinvoked(), chains::order()]);
     scenes
 }

@@ -1,6 +1,6 @@
 //! Where scenes are played: a control plane with our server behind it and the CustomResources in it, and webhooks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,10 +10,11 @@ use parking_lot::Mutex;
 use regex::{Captures, Regex};
 use serde_json::{Value, json};
 
-use super::scene::{CURRENT, Hook, OUR_SIDE, OURS, Reach, Report, Scene, Side, Step, THEIR_SIDE, THEIRS, View};
+use super::credentials;
+use super::scene::{CURRENT, Hook, OUR_SIDE, OURS, Part, Reach, Report, Scene, Side, Step, THEIR_SIDE, THEIRS, View};
 use crate::harness::in_process::{Answer, Caller};
 use crate::harness::twin::{normal, strip};
-use crate::harness::webhooks::{self, Asked, Script, Webhooks};
+use crate::harness::webhooks::{self, Asked, Door, Script, Webhooks};
 use crate::harness::{Bulward, ControlPlane, STARTUP, custom_resource, eventually, guardian, pki, ports};
 
 /// Generous: it matters only in a failure.
@@ -56,6 +57,17 @@ pub(super) struct Stage {
     dead: u16,
     /// The steps that were played, with the ids of their requests.
     played: Mutex<Vec<(String, String, String)>>,
+    pub(super) calls: Mutex<Calls>,
+}
+
+/// What is known of calls beside what is compared of each: for what is counted of them. A call is its webhook's name and the
+/// operation.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// Those that were made beside the steps: by who looks whether webhooks are known, and by controllers.
+    pub(super) others: BTreeSet<(String, String)>,
+    /// How many more they made than we did.
+    pub(super) theirs_more: BTreeMap<(String, String), usize>,
 }
 
 /// What one side had to say to a step.
@@ -66,13 +78,14 @@ struct Outcome {
 
 impl Stage {
     pub(super) async fn start(alone: bool) -> Self {
-        let plane = ControlPlane::start("admission").await;
         let hooks = Webhooks::start().await;
         let folder = guardian::temporary("admission");
+        let credentials = credentials::configuration(folder.path(), &hooks);
+        let plane = ControlPlane::start_with("admission", std::slice::from_ref(&credentials)).await;
         let policy = folder.path().join("audit-policy.yaml");
         std::fs::write(&policy, AUDIT_POLICY).expect("a file of our own");
         let policy = format!("--audit-policy-file={}", policy.display());
-        let server = Bulward::start(&plane, &["--disable-admission-plugins=", &policy]).await;
+        let server = Bulward::start(&plane, &["--disable-admission-plugins=", &policy, &credentials]).await;
         server.register(&plane).await;
         let mut kinds = groups::registry(&groups::Options::default()).kinds();
         kinds.retain(|kind| ["Organization", "Project"].contains(&kind.kind.as_str()));
@@ -116,6 +129,7 @@ impl Stage {
             number: AtomicU32::new(0),
             dead: ports::free(),
             played: Mutex::default(),
+            calls: Mutex::default(),
         }
     }
 
@@ -123,8 +137,14 @@ impl Stage {
     pub(super) async fn play(&self, scene: Scene, report: &mut Report) {
         self.configure(&scene.hooks).await;
         report.scenes += 1;
+        let names: BTreeSet<&str> = scene.steps.iter().map(|step| step.what.as_str()).collect();
+        assert_eq!(names.len(), scene.steps.len(), "{}: steps of the same name", scene.name);
         for step in &scene.steps {
-            let _ = self.hooks.take();
+            let beside = self.hooks.take();
+            self.calls
+                .lock()
+                .others
+                .extend(beside.iter().map(|asked| named(&asked.hook, &asked.review)));
             let id = format!("{}-{}", scene.name, self.number.fetch_add(1, Ordering::Relaxed));
             self.played
                 .lock()
@@ -135,14 +155,15 @@ impl Stage {
                     false => Some(self.send(step, &OUR_SIDE, &id).await),
                 }
             });
-            let (asked_theirs, asked_ours): (Vec<_>, Vec<_>) = self
-                .hooks
-                .take()
-                .into_iter()
-                .partition(|asked| asked.review.to_string().contains(THEIRS));
+            let (asked, beside): (Vec<_>, Vec<_>) = self.hooks.take().into_iter().partition(by_us);
+            self.calls
+                .lock()
+                .others
+                .extend(beside.iter().map(|asked| named(&asked.hook, &asked.review)));
+            let (asked_theirs, asked_ours): (Vec<_>, Vec<_>) = asked.into_iter().partition(of_theirs);
             let theirs_asked = reviews(&scene, asked_theirs);
             let Some(ours) = ours else {
-                let hooks: Vec<&String> = theirs_asked.iter().map(|(hook, _)| hook).collect();
+                let hooks: Vec<&String> = theirs_asked.iter().map(|(hook, ..)| hook).collect();
                 println!(
                     "{}: {}\n  {}\n  {}\n  asked {hooks:?}",
                     scene.name, step.what, theirs.answer, theirs.stored
@@ -152,25 +173,33 @@ impl Stage {
             let ours_asked = reviews(&scene, asked_ours);
             report.outcomes += 1;
             report.reviews += theirs_asked.len().max(ours_asked.len());
-            let mut wrong = Vec::new();
-            let mut compare = |what: &str, ours: &Value, theirs: &Value| {
-                if ours != theirs {
-                    wrong.push(format!("  {what}\n    ours   {ours}\n    theirs {theirs}"));
-                }
-            };
-            compare("answer", &ours.answer, &theirs.answer);
-            compare("stored", &ours.stored, &theirs.stored);
-            let names = |asked: &[(String, Value)]| json!(asked.iter().map(|(hook, _)| hook).collect::<Vec<_>>());
-            compare("asked", &names(&ours_asked), &names(&theirs_asked));
-            for ((hook, review), (other, theirs)) in ours_asked.iter().zip(&theirs_asked) {
-                if hook == other {
-                    compare(&format!("review of {hook}"), review, theirs);
+            let mut more: Vec<_> = theirs_asked
+                .iter()
+                .map(|(hook, review, _)| named(hook, review))
+                .collect();
+            for call in ours_asked.iter().map(|(hook, review, _)| named(hook, review)) {
+                if let Some(same) = more.iter().position(|more| *more == call) {
+                    more.swap_remove(same);
                 }
             }
-            if !wrong.is_empty() {
-                report
-                    .wrong
-                    .push((scene.name.to_owned(), step.what.clone(), wrong.join("\n")));
+            for call in more {
+                *self.calls.lock().theirs_more.entry(call).or_default() += 1;
+            }
+            let mut compare = |part: Part, what: &str, ours: &Value, theirs: &Value| {
+                if ours != theirs {
+                    let text = format!("  {what}\n    ours   {ours}\n    theirs {theirs}");
+                    report.differs(scene.name, &step.what, part, text);
+                }
+            };
+            compare(Part::Answer, "answer", &ours.answer, &theirs.answer);
+            compare(Part::Stored, "stored", &ours.stored, &theirs.stored);
+            let names = |asked: &[Call]| json!(asked.iter().map(|(hook, ..)| hook).collect::<Vec<_>>());
+            compare(Part::Asked, "asked", &names(&ours_asked), &names(&theirs_asked));
+            for ((hook, review, form), (other, their_review, their_form)) in ours_asked.iter().zip(&theirs_asked) {
+                if hook == other {
+                    compare(Part::Review, &format!("review of {hook}"), review, their_review);
+                    compare(Part::Form, &format!("form of {hook}"), form, their_form);
+                }
             }
         }
     }
@@ -241,18 +270,23 @@ impl Stage {
     fn configured(&self, hook: &Hook) -> Value {
         let place = hook.path.as_ref().unwrap_or(&hook.name);
         self.hooks.script(place, hook.script.clone());
-        let mut client = self.hooks.by_url(place);
+        let mut client = self.hooks.by_url(place, Door::Open);
+        let stranger = |door| json!(format!("https://127.0.0.1:{}/{}", self.hooks.port(door), hook.name));
         match hook.reach {
             Reach::Url => {}
-            Reach::Service => client = self.hooks.by_service(&hook.name),
+            Reach::Service => client = self.hooks.by_service(&hook.name, Door::Open),
+            Reach::StrictUrl => client = self.hooks.by_url(place, Door::Strict),
+            Reach::StrictService => client = self.hooks.by_service(&hook.name, Door::Strict),
+            Reach::Stranger => client["url"] = stranger(Door::Open),
+            Reach::StrictStranger => client["url"] = stranger(Door::Strict),
             Reach::Dead => client["url"] = json!(format!("https://localhost:{}/{}", self.dead, hook.name)),
             Reach::Untrusted => client["caBundle"] = json!(pki::encode(&self.plane.ca().pem())),
             Reach::Misnamed => {
-                client = self.hooks.by_service(&hook.name);
+                client = self.hooks.by_service(&hook.name, Door::Open);
                 client["service"]["name"] = json!(webhooks::MISNAMED);
             }
             Reach::NoService => {
-                client = self.hooks.by_service(&hook.name);
+                client = self.hooks.by_service(&hook.name, Door::Open);
                 client["service"]["name"] = json!("nobody");
             }
         }
@@ -329,7 +363,7 @@ impl Stage {
             report.annotations += theirs.len().max(ours.len());
             if theirs != ours {
                 let difference = format!("  annotations\n    ours   {ours:?}\n    theirs {theirs:?}");
-                report.wrong.push((scene, step, difference));
+                report.differs(&scene, &step, Part::Annotations, difference);
             }
         }
     }
@@ -460,25 +494,58 @@ fn anonymous(value: &Value, side: &Side) -> Value {
     serde_json::from_str(&text).expect("still JSON")
 }
 
+/// A webhook, what it was asked, and how.
+type Call = (String, Value, Value);
+
+/// A webhook and the operation that it was asked about.
+fn named(hook: &str, review: &Value) -> (String, String) {
+    let operation = review["request"]["operation"].as_str().unwrap_or_default();
+    (hook.to_owned(), operation.to_owned())
+}
+
+/// The namespace controller empties what is being terminated meanwhile: that is not ours to count.
+fn by_us(asked: &Asked) -> bool {
+    asked.review["request"]["userInfo"]["username"] == "admin"
+}
+
+fn of_theirs(asked: &Asked) -> bool {
+    asked.review.to_string().contains(THEIRS)
+}
+
+/// How a call is made. Go speaks HTTP/2 with localhost alone, HTTP/1.1 with everybody else, Services included (k8s.io/apiserver
+/// pkg/util/webhook/client.go); here it is HTTP/1.1 always.
+fn form(asked: &Asked, by_url: bool) -> Value {
+    let mut form = asked.form.clone();
+    if by_url && of_theirs(asked) && form["version"] == "HTTP/2.0" {
+        form["version"] = json!("HTTP/1.1");
+    }
+    form
+}
+
 /// What the webhooks were asked, by their names; those of one kind are asked at once. What was never answered may have been
-/// given up before it arrived. The namespace controller empties what is being terminated meanwhile: that is not ours to count.
-fn reviews(scene: &Scene, asked: Vec<Asked>) -> Vec<(String, Value)> {
-    let ours = |asked: &Asked| asked.review["request"]["userInfo"]["username"] == "admin";
-    let answered = |asked: &Asked| {
-        let hook = scene.hooks.iter().find(|hook| hook.name == asked.hook);
-        hook.is_none_or(|hook| !matches!(hook.script, Script::Never))
+/// given up before it arrived.
+fn reviews(scene: &Scene, asked: Vec<Asked>) -> Vec<Call> {
+    let hook_of = |asked: &Asked| {
+        let place = |hook: &&Hook| hook.path.as_ref().unwrap_or(&hook.name) == &asked.hook;
+        scene.hooks.iter().find(place)
     };
-    let mut reviews: Vec<(String, Value)> = asked
+    let by_service = |asked: &Asked| {
+        let reach = hook_of(asked).map(|hook| &hook.reach);
+        matches!(reach, Some(Reach::Service | Reach::StrictService))
+    };
+    let answered = |asked: &Asked| hook_of(asked).is_none_or(|hook| !matches!(hook.script, Script::Never));
+    let mut reviews: Vec<Call> = asked
         .into_iter()
-        .filter(ours)
         .filter(answered)
-        .map(|Asked { hook, mut review }| {
+        .map(|asked| {
+            let form = form(&asked, !by_service(&asked));
+            let side = if of_theirs(&asked) { &THEIR_SIDE } else { &OUR_SIDE };
+            let mut review = asked.review;
             strip(&mut review);
-            let theirs = review.to_string().contains(THEIRS);
-            (hook, anonymous(&review, if theirs { &THEIR_SIDE } else { &OUR_SIDE }))
+            (asked.hook, anonymous(&review, side), form)
         })
         .collect();
     // Mutating webhooks are asked one after the other, and the order of several calls of one is kept in any case.
-    reviews.sort_by(|(one, _), (other, _)| one.cmp(other));
+    reviews.sort_by(|(one, ..), (other, ..)| one.cmp(other));
     reviews
 }

@@ -73,19 +73,24 @@ impl ControlPlane {
     pub(crate) async fn shared() -> &'static ControlPlane {
         static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
         started_once("the shared control plane", &SHARED, async || {
-            ControlPlane::try_start("shared").await
+            ControlPlane::try_start("shared", &[]).await
         })
         .await
     }
 
     /// A control plane of the test's own, for tests that stop parts of it. `name` names its logs.
     pub(crate) async fn start(name: &str) -> ControlPlane {
-        ControlPlane::try_start(name)
+        ControlPlane::start_with(name, &[]).await
+    }
+
+    /// The same, with further flags of kube-apiserver.
+    pub(crate) async fn start_with(name: &str, flags: &[String]) -> ControlPlane {
+        ControlPlane::try_start(name, flags)
             .await
             .unwrap_or_else(|why| panic!("control plane {name}: {why}"))
     }
 
-    async fn try_start(name: &str) -> Result<ControlPlane, String> {
+    async fn try_start(name: &str, flags: &[String]) -> Result<ControlPlane, String> {
         // Found before anything is started, as they may have to be built first.
         let (api_server, controller_manager) = (
             programs::find("kube-apiserver").await?,
@@ -114,6 +119,7 @@ impl ControlPlane {
 
         let log_name = format!("{name}-kube-apiserver");
         let mut command = api_server_command(&api_server, &etcd.endpoint(), port, &files);
+        command.args(flags);
         let api_server = Process::spawn(&log_name, &mut command, &Log::create(&log_name));
         serving(&api_server, port).await?;
 
