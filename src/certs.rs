@@ -5,6 +5,7 @@
 mod examine;
 pub mod files;
 mod inspect;
+mod issuer;
 mod serving;
 #[cfg(test)]
 mod tests;
@@ -136,38 +137,14 @@ impl Authority {
         })
     }
 
-    /// Takes up an authority that [`Authority::new`] made. The paths are for the errors alone.
+    /// Takes up an authority that is there, whoever made it. The paths are for the errors alone.
     ///
     /// # Errors
-    /// When either PEM is damaged, the two do not belong together, or it is another maker's authority.
+    /// When either PEM is damaged, the two do not belong together, or what it would sign would not be believed.
     pub fn from_pem(pair: &Pair, certificate_path: &Path, key_path: &Path) -> Result<Self, Error> {
-        let damaged = |path: &Path, why: String| Error::Damaged {
-            path: path.to_owned(),
-            why,
-        };
-        let facts = Facts::parse(&pair.certificate_pem).map_err(|why| damaged(certificate_path, why))?;
-        let key = KeyPair::from_pem(&pair.key_pem).map_err(|error| damaged(key_path, error.to_string()))?;
-        if !facts.is_authority {
-            return Err(damaged(certificate_path, "not a certificate authority".to_owned()));
-        }
-        if facts.public_key != rcgen::PublicKeyData::subject_public_key_info(&key) {
-            return Err(damaged(
-                key_path,
-                format!("not the key of {}", certificate_path.display()),
-            ));
-        }
-        // The issuer is rebuilt from the name alone; that yields the very name in the certificate only if we made it.
-        let params = authority_params(&facts.common_name, AUTHORITY_LIFETIME);
-        let rebuilt = params
-            .self_signed(&key)
-            .map_err(|why| issue_error(&facts.common_name, why))?;
-        let rebuilt = Facts::parse(&rebuilt.pem()).map_err(|why| damaged(certificate_path, why))?;
-        if rebuilt.subject != facts.subject {
-            return Err(damaged(certificate_path, "an authority of another maker".to_owned()));
-        }
         Ok(Self {
             certificate_pem: pair.certificate_pem.clone(),
-            issuer: Issuer::new(params, key),
+            issuer: issuer::issuer(pair, certificate_path, key_path)?,
         })
     }
 

@@ -16,6 +16,8 @@ pub struct Facts {
     pub organizations: Vec<String>,
     /// The whole subject as encoded.
     pub subject: Vec<u8>,
+    /// The whole issuer as encoded.
+    pub issuer: Vec<u8>,
     /// SubjectPublicKeyInfo as encoded.
     pub public_key: Vec<u8>,
     /// Whether it may sign others.
@@ -49,6 +51,7 @@ impl Facts {
             common_name: common_name.unwrap_or_default().to_owned(),
             organizations,
             subject: certificate.subject().as_raw().to_vec(),
+            issuer: certificate.issuer().as_raw().to_vec(),
             public_key: certificate.public_key().raw.to_vec(),
             is_authority: certificate.is_ca(),
             not_before: at(validity.not_before.timestamp()),

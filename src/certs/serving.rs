@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{Authority, Error, Facts, Leaf, Pair, RENEW_BEFORE, covers, files};
+use super::{Authority, Error, Facts, Leaf, Pair, RENEW_BEFORE, covers, files, issuer};
 
 /// A serving certificate on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,12 @@ pub fn self_signed_serving(folder: &Path, names: &[String]) -> Result<ServingFil
 /// Issues `leaf` into the two files unless a pair is there that does for it. Answers the pair.
 pub(crate) fn keep(authority: &Authority, leaf: &Leaf, certificate: &Path, key: &Path) -> Result<Pair, Error> {
     if let Some(pair) = Pair::load(certificate, key)? {
-        match reusable(&pair, authority, leaf, SystemTime::now() + RENEW_BEFORE) {
+        match reusable(
+            &pair,
+            authority.certificate_pem(),
+            leaf,
+            SystemTime::now() + RENEW_BEFORE,
+        ) {
             Ok(()) => return Ok(pair),
             Err(why) => tracing::info!(path = %certificate.display(), %why, "certificate made anew"),
         }
@@ -50,17 +55,17 @@ pub(crate) fn keep(authority: &Authority, leaf: &Leaf, certificate: &Path, key: 
     Ok(pair)
 }
 
-/// Whether a pair does for `leaf` until then; else why not.
-pub(crate) fn reusable(pair: &Pair, authority: &Authority, leaf: &Leaf, until: SystemTime) -> Result<(), String> {
+/// Whether a pair does for `leaf` until then, by this authority's certificate; else why not.
+pub(crate) fn reusable(pair: &Pair, authority: &str, leaf: &Leaf, until: SystemTime) -> Result<(), String> {
     let facts = Facts::parse(&pair.certificate_pem)?;
-    let key = rcgen::KeyPair::from_pem(&pair.key_pem).map_err(|error| error.to_string())?;
+    let key = issuer::key(&pair.key_pem)?;
     if facts.public_key != rcgen::PublicKeyData::subject_public_key_info(&key) {
         return Err("the key is of another certificate".to_owned());
     }
     if (&facts.common_name, &facts.organizations) != (&leaf.common_name, &leaf.organizations) {
         return Err("it names another subject".to_owned());
     }
-    let (certificate, authority) = (&pair.certificate_pem, authority.certificate_pem());
+    let certificate = &pair.certificate_pem;
     // Now as well: what begins tomorrow does not do today.
     covers(certificate, authority, leaf.usage, &leaf.names, SystemTime::now())?;
     covers(certificate, authority, leaf.usage, &leaf.names, until)

@@ -17,7 +17,7 @@ use openssl::{
 use super::*;
 
 /// OpenSSL's opinion of a chain; the time is the present unless given.
-fn openssl_verifies(certificate: &str, authority: &str, purpose: X509PurposeId, host: Option<&str>) -> bool {
+pub(super) fn openssl_verifies(certificate: &str, authority: &str, purpose: X509PurposeId, host: Option<&str>) -> bool {
     let mut store = X509StoreBuilder::new().unwrap();
     store.add_cert(X509::from_pem(authority.as_bytes()).unwrap()).unwrap();
     let mut param = X509VerifyParam::new().unwrap();

@@ -5,6 +5,7 @@ mod cert_manager;
 mod clients;
 mod collector;
 mod convergence;
+mod foreign_authority;
 mod identity;
 mod install;
 mod kubectl;

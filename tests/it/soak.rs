@@ -35,6 +35,7 @@ async fn mixed_abuse() {
     let server = Bulward::start(plane, &["--max-watches-per-user=3"]).await;
     let alice = server.caller(plane, "soak-alice", &[]).await.kube();
     let seconds = std::env::var("BULWARD_SOAK_SECONDS").map_or(SECONDS, |text| text.parse().expect("seconds"));
+    let seconds = Duration::from_secs(seconds);
     let stop = CancellationToken::new();
     let target = Target {
         port: server.url().rsplit(':').next().unwrap().parse().unwrap(),
@@ -46,7 +47,7 @@ async fn mixed_abuse() {
             certificate: String::new(),
             ..door(plane, &server, "soak-nobody")
         },
-        tally: Arc::new(Tally::default()),
+        tally: Arc::new(Tally::new(seconds)),
         stop: stop.clone(),
     };
     let tally = target.tally.clone();
@@ -70,7 +71,6 @@ async fn mixed_abuse() {
     let mut peak = before;
     let mut longest = Duration::ZERO;
     // On a busy machine it takes longer until each abuse has been met with what it is to be met with.
-    let seconds = Duration::from_secs(seconds);
     while started.elapsed() < seconds || (!tally.missing().is_empty() && started.elapsed() < seconds + PATIENCE) {
         longest = longest.max(honest(&alice, &tally).await);
         peak = peak.max(server.resident());

@@ -121,6 +121,9 @@ impl Authorities {
     /// The one that signs. `place` opens the errors.
     pub(super) fn signer(&self, place: &str) -> Result<Authority, String> {
         let path = |key: &str| PathBuf::from(format!("{place}: {key}"));
+        if self.not_after()? <= SystemTime::now() {
+            return Err(format!("{place}: ca.crt: it has ended: put another authority there"));
+        }
         Authority::from_pem(&self.current, &path("ca.crt"), &path("ca.key")).map_err(|error| error.to_string())
     }
 

@@ -263,7 +263,8 @@ impl Keeper<'_> {
             );
         }
         let signing = Signing {
-            authority: authorities.signer(&self.secrets.place(AUTHORITY))?,
+            authority: authorities.signer(&self.secrets.place(AUTHORITY)),
+            certificate: authorities.current.certificate_pem.clone(),
             bundle: authorities.bundle(),
             not_after: authorities.not_after()?,
         };
@@ -281,6 +282,8 @@ impl Keeper<'_> {
                 Err(why) => failures.push(why),
             }
         }
+        // The same authority was the reason for all of them.
+        failures.dedup();
         let kept_all = failures.is_empty();
         if let Some(ca) = trusted {
             failures.extend(self.tell(&ca).await);

@@ -50,8 +50,10 @@ pub(super) enum Kept {
 
 /// What leaves are signed with.
 pub(super) struct Signing {
-    /// Who signs.
-    pub(super) authority: Authority,
+    /// Who signs, or why nobody can: what is good already needs no signature.
+    pub(super) authority: Result<Authority, String>,
+    /// The certificate of who signs, PEM.
+    pub(super) certificate: String,
     /// Who is to be trusted, PEM.
     pub(super) bundle: String,
     /// Until when the authority is valid.
@@ -104,7 +106,7 @@ impl Secrets {
         let until = (now + self.lifetimes.renew_before).min(leaf.not_after);
         let decide = |found: Option<&Secret>| {
             let pair = match found.map(pair) {
-                Some(Ok(pair)) => match reusable(&pair, &signing.authority, &leaf, until) {
+                Some(Ok(pair)) => match reusable(&pair, &signing.certificate, &leaf, until) {
                     Ok(()) => Some(pair),
                     Err(why) => {
                         tracing::info!(secret = name, %why, "certificate made anew");
@@ -121,7 +123,10 @@ impl Secrets {
             let pair = match pair {
                 Some(_) if told.as_ref() == Some(&signing.bundle) => return Ok(None),
                 Some(pair) => pair,
-                None => signing.authority.issue(&leaf).map_err(|error| error.to_string())?,
+                None => {
+                    let authority = signing.authority.as_ref().map_err(Clone::clone)?;
+                    authority.issue(&leaf).map_err(|error| error.to_string())?
+                }
             };
             let data = vec![
                 (AUTHORITY, signing.bundle.clone()),
@@ -170,9 +175,10 @@ impl Secrets {
 }
 
 fn read(secret: &Secret) -> Result<Authorities, String> {
-    let missing = |key: &str| format!("{key} is missing: put it there, or delete the Secret");
-    let certificates = text(secret, AUTHORITY).ok_or_else(|| missing(AUTHORITY))?;
-    let key = text(secret, AUTHORITY_KEY).ok_or_else(|| missing(AUTHORITY_KEY))?;
+    let certificates =
+        text(secret, AUTHORITY).ok_or_else(|| format!("{AUTHORITY} is missing: put it there, or delete the Secret"))?;
+    // Without its key it signs nothing, which may never be asked of it.
+    let key = text(secret, AUTHORITY_KEY).unwrap_or_default();
     Authorities::parse(&certificates, &key, text(secret, NEXT_KEY).as_deref())
 }
 

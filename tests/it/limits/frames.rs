@@ -203,6 +203,43 @@ async fn pings_are_answered_one_by_one() {
     serves_others(&world).await;
 }
 
+/// A client that sends nothing, not even an answer to a ping, is taken for dead: its connection ends, whatever runs on it.
+#[tokio::test]
+async fn clients_that_answer_no_ping_are_cut() {
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(3600);
+    let limits = |ping_timeout| Limits {
+        ping_interval: SHORT,
+        ping_timeout,
+        idle_timeout: LONG,
+        ..Limits::default()
+    };
+    let strict = world(Allowance::default(), limits(SHORT)).await;
+    let mut frames = open(&strict).await;
+    // A watch would go on for half an hour.
+    let _ = frames.get(&format!("{}?watch=true", organizations())).await;
+    let ping = frames.next_of(&[PING]).await.expect("a question");
+    assert_eq!(ping.flags, 0);
+    while frames.next().await.is_some() {}
+    serves_others(&strict).await;
+
+    // It is this bound that does it: with more time one who is silent is served still, and one who answers is asked again.
+    let patient = world(Allowance::default(), limits(LONG)).await;
+    let mut frames = open(&patient).await;
+    for _ in 0..3 {
+        let ping = frames.next_of(&[PING, GOAWAY]).await.expect("a question");
+        assert_eq!((ping.kind, ping.flags), (PING, 0));
+        frames.send(PING, ACK, 0, &ping.payload).await.unwrap();
+    }
+    frames
+        .next_of(&[PING, GOAWAY])
+        .await
+        .expect("a question that stays without an answer");
+    let stream = frames.get("/livez").await.unwrap();
+    let answer = frames.next_of(&[DATA, GOAWAY]).await.expect("an answer");
+    assert_eq!((answer.kind, answer.stream), (DATA, stream));
+}
+
 /// Who shows no certificate and no good token may have one answer of an HTTP/2 connection, and no time to leave it there.
 #[tokio::test]
 async fn strangers_are_sent_away() {

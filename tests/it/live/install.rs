@@ -10,8 +10,8 @@ use bulward::certs;
 use serde_json::{Value, json};
 
 use super::migrate::{account, accounts, migrate, printed};
-use super::{SOON, object, organization};
-use super::{cert_manager, rotation};
+use super::rotation::judge::{ALL, Texts, judge};
+use super::{SOON, cert_manager, object, organization, rotation};
 use crate::harness::kubelet::Kubelet;
 use crate::harness::pki::encode;
 use crate::harness::{ControlPlane, eventually};
@@ -162,6 +162,7 @@ async fn one_manifest_installs_all_of_it() {
     ] {
         assert!(before[name]["ca.crt"].is_string(), "{name} is not in {before}");
     }
+    openssl_accepts(&before);
     assert_eq!(bootstrap(&plane, 2).await, [true, true]);
     assert_eq!(secrets(&plane).await, before);
     for name in SERVICES {
@@ -199,13 +200,16 @@ async fn one_manifest_installs_all_of_it() {
     }
 
     cert_manager::manifests_are_valid(&plane).await;
-    // Takes minutes, and so do etcd's restarts at the end.
+    // All of it takes minutes, and so do etcd's restarts at the end.
     let exchanges = rotation::exchanges();
     if exchanges > 0 {
         rotation::rotate(&plane, &kubelet, exchanges).await;
+    } else {
+        rotation::rotate_serving(&plane, &kubelet).await;
     }
 
     // Several that find nothing agree on one authority; a pod that starts later gets what they made.
+    let before = secrets(&plane).await;
     admin.run(["delete", "secrets", "--all", "-n", NAMESPACE]).await.ok();
     assert_eq!(bootstrap(&plane, 3).await, [true, true, true]);
     // The Deployment may have been in the midst of its round with the old authority; the next one mends what it did.
@@ -215,9 +219,14 @@ async fn one_manifest_installs_all_of_it() {
         let leaves = ["bulward-apiserver-tls", "bulward-apiserver-etcd", "bulward-etcd-tls"];
         let by_it = leaves.iter().all(|name| after[name]["ca.crt"] == *authority);
         let other = authority.is_string() && *authority != before["bulward-ca"]["ca.crt"];
-        if by_it && other { Ok(()) } else { Err(after.to_string()) }
+        if by_it && other {
+            Ok(after)
+        } else {
+            Err(after.to_string())
+        }
     };
-    eventually("all certificates are by one new authority", SOON * 3, agreed).await;
+    let after = eventually("all certificates are by one new authority", SOON * 3, agreed).await;
+    openssl_accepts(&after);
     if exchanges == 0 {
         return;
     }
@@ -242,9 +251,24 @@ async fn one_manifest_installs_all_of_it() {
     eventually("all is served under the new authority", SOON * 4, served).await;
 }
 
+/// The texts of a Secret's data.
+fn texts(data: &Value) -> Texts {
+    let text = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str().unwrap()).unwrap()).unwrap();
+    let data = data.as_object().into_iter().flatten();
+    data.map(|(key, value)| (key.clone(), text(value))).collect()
+}
+
+/// OpenSSL is the judge of every chain.
+fn openssl_accepts(secrets: &Value) {
+    let secrets = secrets.as_object().unwrap().iter();
+    let secrets = secrets.map(|(name, data)| (name.clone(), texts(data))).collect();
+    assert_eq!(judge(&secrets, &ALL), Ok(8));
+}
+
 /// The API server's certificate for etcd, with so many days left.
 fn shortened(authority: &Value, days: u64) -> certs::Pair {
-    let text = |key: &str| String::from_utf8(STANDARD.decode(authority[key].as_str().unwrap()).unwrap()).unwrap();
+    let texts = texts(authority);
+    let text = |key: &str| texts[key].clone();
     let pair = certs::Pair {
         certificate_pem: text("ca.crt"),
         key_pem: text("ca.key"),

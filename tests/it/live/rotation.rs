@@ -1,24 +1,27 @@
 //! Certificates and authorities are exchanged under a running installation, while clients ask through the aggregator and
 //! directly: ours by two keepers at once, of which the one that acts is killed in the middle; the cluster's by kube-apiserver.
 //! Nothing really ends: "soon" begins right after a certificate is made, so that an exchange takes the time of its steps alone.
+//!
+//! [`rotate_serving`] is in every test run: one exchange of what the API servers show, with etcd left alone. [`rotate`] exchanges all there
+//! is, and takes minutes.
 
 mod fronts;
-mod judge;
+pub(super) mod judge;
+mod keepers;
 mod load;
 mod told;
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use self::fronts::Fronts;
+use self::keepers::Keepers;
 use self::load::Load;
 use self::told::Told;
 use super::install::{NAMESPACE, SERVICES};
-use super::object;
+use super::{SOON, object};
 use crate::harness::kubelet::Kubelet;
-use crate::harness::process::{Log, Process};
 use crate::harness::{ControlPlane, eventually};
 
 /// How long one exchange may take when others use the machine: etcd's members start again twice, and a lease has to end.
@@ -49,60 +52,6 @@ fn webhooks() -> [Value; 2] {
     })
 }
 
-/// Two keepers, to one of which everything belongs.
-struct Keepers {
-    running: Vec<(Process, Log)>,
-    started: usize,
-    killed: usize,
-}
-
-impl Keepers {
-    /// For which everything ends soon: what the Deployment's made lasts a year, and ten.
-    fn start(&mut self, plane: &ControlPlane) {
-        let name = format!("rotation-keeper-{}", self.started);
-        self.started += 1;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bulward"));
-        command
-            .args(["certs", "bootstrap", "--keep", "--interval=1s", "--settle=15s"])
-            .arg(format!("--validating-webhook={WEBHOOK}"))
-            .arg(format!("--mutating-webhook={WEBHOOK}"))
-            .args(["--lifetime=8760h", "--renew-before=8759h59m50s"])
-            .args(["--authority-lifetime=87600h", "--authority-renew-before=87599h59m50s"])
-            .arg("--kubeconfig")
-            .arg(plane.kubeconfig("admin"));
-        let log = Log::create(&name);
-        self.running.push((Process::spawn(&name, &mut command, &log), log));
-    }
-
-    /// Kills the one that holds the lease, and starts another. Whether one of them held it.
-    async fn kill_leader(&mut self, plane: &ControlPlane) -> bool {
-        let lease = object(&plane.kubectl("admin"), &["lease", "bulward-certs", "-n", NAMESPACE]).await;
-        let Some(holder) = lease["spec"]["holderIdentity"]
-            .as_str()
-            .filter(|holder| !holder.is_empty())
-        else {
-            return false;
-        };
-        let leads = |(_, log): &(Process, Log)| log.text().contains(holder);
-        let Some(leader) = self.running.iter().position(leads) else {
-            return false;
-        };
-        self.running.remove(leader).0.kill();
-        self.killed += 1;
-        self.start(plane);
-        true
-    }
-
-    async fn end(&self) {
-        for (process, _) in &self.running {
-            process.signal("TERM");
-        }
-        for (process, _) in &self.running {
-            process.wait(Duration::from_secs(60)).await.unwrap();
-        }
-    }
-}
-
 /// What a Secret with authorities says of their exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -119,29 +68,21 @@ async fn scale(plane: &ControlPlane, replicas: usize) {
     plane.kubectl("admin").run(scale).await.ok();
 }
 
-/// Until so many authorities were followed by another. In the middle of each whoever works on it dies: early the first time, late the
-/// second.
-async fn ours(plane: &ControlPlane, told: &Told, keepers: &mut Keepers, exchanges: usize) {
-    for exchange in 0..exchanges {
-        let middle = if exchange % 2 == 0 {
-            Phase::Announced
+/// Until so many authorities were followed by another. In the middle of the last exchange whoever works on it dies.
+async fn exchange(plane: &ControlPlane, told: &Told, keepers: &mut Keepers, count: usize, middle: impl Fn() -> bool) {
+    let mut killed = false;
+    let done = async || {
+        if !killed && middle() {
+            killed = keepers.kill_leader(plane).await;
+        }
+        let state = told.state();
+        if killed && told.retired() >= count {
+            Ok(())
         } else {
-            Phase::Promoted
-        };
-        let mut killed = false;
-        let done = async || {
-            if !killed && told.phase() == middle {
-                killed = keepers.kill_leader(plane).await;
-            }
-            let state = told.state();
-            if killed && told.retired() > exchange {
-                Ok(())
-            } else {
-                Err(state)
-            }
-        };
-        eventually("another authority has taken over", EXCHANGE, done).await;
-    }
+            Err(state)
+        }
+    };
+    eventually("another authority has taken over", EXCHANGE, done).await;
 }
 
 /// How often an authority is to be exchanged; not at all when nobody says.
@@ -153,20 +94,27 @@ pub(super) fn exchanges() -> usize {
 pub(super) async fn rotate(plane: &ControlPlane, kubelet: &Kubelet, exchanges: usize) {
     scale(plane, 0).await;
     plane.apply(&webhooks()).await;
-    let told = Told::follow(plane).await;
+    let told = Told::follow(plane, &judge::ALL).await;
     let mut fronts = Fronts::new(plane, kubelet).await;
     let load = Load::start(plane, &fronts).await;
     let begun = tokio::time::Instant::now();
 
-    let mut keepers = Keepers {
-        running: Vec::new(),
-        started: 0,
-        killed: 0,
-    };
-    keepers.start(plane);
-    keepers.start(plane);
+    // "Soon" is ten seconds after a certificate or an authority was made; the Deployment's last a year, and ten.
+    let flags = [
+        "--settle=15s",
+        "--authority-lifetime=87600h",
+        "--authority-renew-before=87599h59m50s",
+    ];
+    let mut keepers = Keepers::two(plane, &flags);
     {
-        let mut ours = std::pin::pin!(ours(plane, &told, &mut keepers, exchanges));
+        let ours = async {
+            for count in 1..=exchanges {
+                // Early the first time, late the second.
+                let middle = [Phase::Promoted, Phase::Announced][count % 2];
+                exchange(plane, &told, &mut keepers, count, || told.phase() == middle).await;
+            }
+        };
+        let mut ours = std::pin::pin!(ours);
         // The cluster's change meanwhile, as long as ours do.
         let mut going = true;
         while going {
@@ -183,18 +131,10 @@ pub(super) async fn rotate(plane: &ControlPlane, kubelet: &Kubelet, exchanges: u
     keepers.end().await;
     // What is there at the end is whole: the Deployment's keepers finish it.
     scale(plane, 2).await;
-    let admin = plane.kubectl("admin");
-    let whole = async || {
-        let bundle = told.bundle();
-        for name in SERVICES {
-            let service = object(&admin, &["apiservice", name]).await;
-            if service["spec"]["caBundle"] != bundle {
-                return Err(format!("{name} trusts others"));
-            }
-        }
-        told.leaves_by_the_first()
-    };
-    eventually("all is by the new authority", EXCHANGE, whole).await;
+    eventually("all is by the new authority", EXCHANGE, async || {
+        whole(plane, &told).await
+    })
+    .await;
     load.advance().await;
     let took = begun.elapsed().as_secs();
     eprintln!(
@@ -208,5 +148,55 @@ pub(super) async fn rotate(plane: &ControlPlane, kubelet: &Kubelet, exchanges: u
     );
     told.end();
     load.end().await;
-    keepers.running.clear();
+}
+
+/// Whether everybody trusts just the authorities that there are, and the one that signs has signed everything.
+async fn whole(plane: &ControlPlane, told: &Told) -> Result<(), String> {
+    let bundle = told.bundle();
+    for name in SERVICES {
+        let service = object(&plane.kubectl("admin"), &["apiservice", name]).await;
+        if service["spec"]["caBundle"] != bundle {
+            return Err(format!("{name} trusts others"));
+        }
+    }
+    told.leaves_by_the_first()
+}
+
+/// One exchange of our authority with an etcd that is somebody else's, so that nothing starts again: one keeper dies between the second step
+/// and the third, the other goes on. All is asked meanwhile, and no request fails.
+pub(super) async fn rotate_serving(plane: &ControlPlane, kubelet: &Kubelet) {
+    scale(plane, 0).await;
+    plane.apply(&webhooks()).await;
+    let told = Told::follow(plane, &[judge::SERVING]).await;
+    let fronts = Fronts::new(plane, kubelet).await;
+    let load = Load::start(plane, &fronts).await;
+    let begun = tokio::time::Instant::now();
+
+    // The authority that is there has never as long left as is asked for, and its successor has for a year: there is one exchange.
+    let flags = [
+        "--external-etcd",
+        "--settle=10s",
+        "--authority-lifetime=96360h",
+        "--authority-renew-before=87600h1m",
+    ];
+    let mut keepers = Keepers::two(plane, &flags);
+    // The API servers have the time of a lease and of `--settle` to take up what has been signed by then.
+    let signed = || told.phase() == Phase::Promoted && told.leaves_by_the_first().is_ok();
+    exchange(plane, &told, &mut keepers, 1, signed).await;
+    let all = async || {
+        whole(plane, &told).await?;
+        told.webhooks_trust_the_same()
+    };
+    eventually("all is by the new authority", SOON, all).await;
+    load.advance().await;
+    keepers.end().await;
+    let took = begun.elapsed().as_secs();
+    eprintln!(
+        "exchanged under load in {took} s: {}, one keeper killed",
+        told.figures()
+    );
+    assert_eq!((told.retired(), keepers.killed), (1, 1));
+    told.end();
+    load.end().await;
+    scale(plane, 2).await;
 }

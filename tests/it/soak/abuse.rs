@@ -247,14 +247,14 @@ async fn unread(it: Arc<Target>) {
 /// A body that comes byte by byte.
 async fn slow_upload(it: Arc<Target>) {
     let Ok(mut raw) = it.door.try_open().await else {
-        return it.tally.note("slow uploads", "cut", 1);
+        return it.tally.note("slow uploads", "refused", 1);
     };
     let head = format!(
         "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n",
         organizations()
     );
     if raw.try_send(head.as_bytes()).await.is_err() {
-        return it.tally.note("slow uploads", "cut", 1);
+        return it.tally.note("slow uploads", "refused", 1);
     }
     it.tally.note("slow uploads", "sent", 1);
     for _ in 0..120 {
@@ -268,14 +268,14 @@ async fn slow_upload(it: Arc<Target>) {
 /// A head that comes byte by byte.
 async fn half_a_head(it: Arc<Target>) {
     let Ok(mut raw) = it.door.try_open().await else {
-        return it.tally.note("half a head", "cut", 1);
+        return it.tally.note("half a head", "refused", 1);
     };
     if raw
         .try_send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
         .await
         .is_err()
     {
-        return it.tally.note("half a head", "cut", 1);
+        return it.tally.note("half a head", "refused", 1);
     }
     it.tally.note("half a head", "sent", 1);
     while raw.try_send(b"x").await.is_ok() {
@@ -287,7 +287,7 @@ async fn half_a_head(it: Arc<Target>) {
 /// A connection without a handshake, or with half of one.
 async fn half_open(it: Arc<Target>) {
     let Ok(mut socket) = TcpStream::connect(("127.0.0.1", it.port)).await else {
-        return it.tally.note("half-open", "cut", 1);
+        return it.tally.note("half-open", "refused", 1);
     };
     it.tally.note("half-open", "opened", 1);
     let _ = socket.write_all(&[22, 3, 1, 2, 0, 1]).await;

@@ -10,7 +10,24 @@ use openssl::x509::verify::X509VerifyParam;
 use openssl::x509::{X509, X509PurposeId, X509StoreContext};
 
 /// A Secret's texts.
-pub(super) type Texts = BTreeMap<String, String>;
+pub(in crate::live) type Texts = BTreeMap<String, String>;
+
+/// A Secret with a certificate, and who judges that: its name, what it is for, and a name that it has to cover.
+pub(in crate::live) type Leaf = (&'static str, X509PurposeId, Option<&'static str>);
+
+pub(super) const SERVING: Leaf = (
+    "bulward-apiserver-tls",
+    X509PurposeId::SSL_SERVER,
+    Some("bulward-apiserver.bulward-system.svc"),
+);
+const MEMBER: &str = "bulward-etcd-1.bulward-etcd.bulward-system.svc";
+/// Those of an installation with an etcd of its own.
+pub(in crate::live) const ALL: [Leaf; 4] = [
+    SERVING,
+    ("bulward-apiserver-etcd", X509PurposeId::SSL_CLIENT, None),
+    ("bulward-etcd-tls", X509PurposeId::SSL_SERVER, Some(MEMBER)),
+    ("bulward-etcd-tls", X509PurposeId::SSL_CLIENT, None),
+];
 
 /// Chain, purpose, name and time.
 fn verify(certificate: &str, bundle: &str, purpose: X509PurposeId, host: Option<&str>) -> Result<(), String> {
@@ -36,23 +53,16 @@ fn verify(certificate: &str, bundle: &str, purpose: X509PurposeId, host: Option<
     if good { Ok(()) } else { Err(why) }
 }
 
-/// Every certificate that is there, as its users judge it: by the authorities beside it, which is what they read, and by those that
+/// These certificates as their users judge them: by the authorities beside them, which is what they read, and by those that
 /// the keepers have. Answers how many chains were verified.
-pub(super) fn judge(secrets: &BTreeMap<String, Texts>) -> Result<usize, String> {
-    let serving = "bulward-apiserver.bulward-system.svc";
-    let member = "bulward-etcd-1.bulward-etcd.bulward-system.svc";
+pub(in crate::live) fn judge(secrets: &BTreeMap<String, Texts>, leaves: &[Leaf]) -> Result<usize, String> {
     let bundle = &secrets.get("bulward-ca").ok_or("no authority")?["ca.crt"];
     let mut verified = 0;
-    for (name, purpose, host) in [
-        ("bulward-apiserver-tls", X509PurposeId::SSL_SERVER, Some(serving)),
-        ("bulward-apiserver-etcd", X509PurposeId::SSL_CLIENT, None),
-        ("bulward-etcd-tls", X509PurposeId::SSL_SERVER, Some(member)),
-        ("bulward-etcd-tls", X509PurposeId::SSL_CLIENT, None),
-    ] {
-        let secret = secrets.get(name).ok_or_else(|| format!("no {name}"))?;
+    for (name, purpose, host) in leaves {
+        let secret = secrets.get(*name).ok_or_else(|| format!("no {name}"))?;
         let certificate = &secret["tls.crt"];
         for (whose, trusted) in [("its own", &secret["ca.crt"]), ("the keepers'", bundle)] {
-            verify(certificate, trusted, purpose, host)
+            verify(certificate, trusted, *purpose, *host)
                 .map_err(|why| format!("{name}, by {whose} authorities: {why}"))?;
             verified += 1;
         }

@@ -28,7 +28,7 @@ const INSTALLED: &str = "installed";
 const COUNT: &str = "rotation.example.com/count";
 /// Between two requests of one client.
 const PAUSE: Duration = Duration::from_millis(30);
-/// How often a write is tried (client-go rest/with_retry.go), and what Retry-After says.
+/// How often a request is tried (client-go rest/with_retry.go), and what Retry-After says.
 const REPEATS: usize = 10;
 const AGAIN: Duration = Duration::from_secs(1);
 /// Answers that every client has had when everything asked before has been answered.
@@ -49,10 +49,31 @@ pub(super) struct Load {
     tasks: Vec<JoinHandle<()>>,
     watches: Vec<JoinHandle<Vec<u64>>>,
     written: Arc<Mutex<Vec<u64>>>,
-    /// Writes that were repeated, and why: 503 with Retry-After, upon which client-go and kubectl do the same.
-    repeated: Arc<Mutex<Vec<String>>>,
+    /// Requests that were repeated, and why: 503 with Retry-After, upon which client-go and kubectl do the same.
+    repeated: Arc<Repeated>,
     /// Connections that were tried again: the client had read the authorities before they were exchanged.
     outdated: Arc<AtomicUsize>,
+}
+
+#[derive(Default)]
+struct Repeated(Mutex<Vec<String>>);
+
+impl Repeated {
+    /// Asks until the answer is another one than 503 with Retry-After: a member of etcd is starting again, or has no time.
+    async fn ask<A>(&self, what: &str, mut ask: impl FnMut() -> A) -> Result<Answer, String>
+    where
+        A: Future<Output = Result<Answer, String>>,
+    {
+        for _ in 1..REPEATS {
+            let answer = ask().await?;
+            if answer.code != 503 || answer.header("retry-after").is_empty() {
+                return Ok(answer);
+            }
+            self.0.lock().push(format!("{what}: {}", answer.message()));
+            tokio::time::sleep(AGAIN).await;
+        }
+        ask().await
+    }
 }
 
 fn path() -> String {
@@ -125,10 +146,13 @@ impl Load {
         };
         let alice = plane.client("alice").await;
         load.watch(alice.clone()).await;
-        let reader = alice.clone();
+        let (reader, repeated) = (alice.clone(), load.repeated.clone());
         load.go("reads through the aggregator", move || {
-            let client = reader.clone();
-            async move { good(ask(&client, Request::get(path()), "").await) }
+            let (client, repeated) = (reader.clone(), repeated.clone());
+            async move {
+                let read = || ask(&client, Request::get(path()), "");
+                good(repeated.ask("read", read).await)
+            }
         });
         let (written, next) = (load.written.clone(), Arc::new(AtomicUsize::new(1)));
         let repeated = load.repeated.clone();
@@ -137,20 +161,13 @@ impl Load {
             let count = next.fetch_add(1, Ordering::Relaxed) as u64;
             async move {
                 let patch = json!({"metadata": {"annotations": {COUNT: count.to_string()}}}).to_string();
-                for _ in 0..REPEATS {
+                let write = || {
                     let request = Request::patch(path()).header("Content-Type", "application/merge-patch+json");
-                    let answer = ask(&client, request, &patch).await?;
-                    // The member of etcd that had it is starting again.
-                    if answer.code == 503 && !answer.header("retry-after").is_empty() {
-                        repeated.lock().push(answer.message());
-                        tokio::time::sleep(AGAIN).await;
-                        continue;
-                    }
-                    good(Ok(answer))?;
-                    written.lock().push(count);
-                    return Ok(());
-                }
-                Err(format!("{count} was not written"))
+                    ask(&client, request, &patch)
+                };
+                good(repeated.ask("write", write).await)?;
+                written.lock().push(count);
+                Ok(())
             }
         });
         let admin = plane.client("admin").await;
@@ -162,19 +179,21 @@ impl Load {
     }
 
     fn direct(&mut self, port: u16, admin: &Client, pair: &Arc<RwLock<Pair>>, front: bool) {
-        let (admin, pair, outdated) = (admin.clone(), pair.clone(), self.outdated.clone());
+        let (admin, pair) = (admin.clone(), pair.clone());
+        let (outdated, repeated) = (self.outdated.clone(), self.repeated.clone());
         let what = if front {
             "as the front proxy"
         } else {
             "with a client certificate"
         };
         self.go(&format!("direct {what}, each on its own connection"), move || {
-            let (admin, pair, outdated) = (admin.clone(), pair.clone(), outdated.clone());
+            let (admin, pair) = (admin.clone(), pair.clone());
+            let (outdated, repeated) = (outdated.clone(), repeated.clone());
             async move {
                 loop {
                     let trusted = bundle(&admin).await;
                     let shown = pair.read().clone();
-                    let answer = once(port, &trusted, &shown, front).await;
+                    let answer = repeated.ask("read", || once(port, &trusted, &shown, front)).await;
                     // A client that was slower than two steps of the keeper has to read them again.
                     let refused = answer.as_ref().is_err_and(|why| why.contains("certificate"));
                     if refused && bundle(&admin).await != trusted {
@@ -297,9 +316,9 @@ impl Load {
                 seen.len()
             );
         }
-        let repeated = self.repeated.lock();
+        let repeated = self.repeated.0.lock();
         eprintln!(
-            "{} writes repeated after 503 with Retry-After: {repeated:?}",
+            "{} requests repeated after 503 with Retry-After: {repeated:?}",
             repeated.len()
         );
         eprintln!(

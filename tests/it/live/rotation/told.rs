@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
-use super::judge::{Texts, judge};
+use super::judge::{Leaf, Texts, judge};
 use super::{Phase, WEBHOOK};
 use crate::harness::ControlPlane;
 use crate::harness::pki::encode;
@@ -38,6 +38,8 @@ struct Seen {
 }
 
 pub(super) struct Told {
+    /// What the keepers keep.
+    leaves: &'static [Leaf],
     seen: Arc<Mutex<Seen>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -80,7 +82,7 @@ fn texts(secret: &Secret) -> Texts {
 }
 
 impl Seen {
-    fn secret(&mut self, secret: &Secret) {
+    fn secret(&mut self, secret: &Secret, leaves: &[Leaf]) {
         let (name, texts) = (secret.metadata.name.clone().unwrap(), texts(secret));
         if name == "bulward-ca" {
             let bundle = texts["ca.crt"].clone();
@@ -94,7 +96,7 @@ impl Seen {
         self.secrets.insert(name, texts);
         // They come one by one at first.
         if self.secrets.len() >= 4 {
-            match judge(&self.secrets) {
+            match judge(&self.secrets, leaves) {
                 Ok(count) => self.verified += count,
                 Err(why) => self.wrong.push(why),
             }
@@ -119,14 +121,14 @@ impl Seen {
 }
 
 impl Told {
-    pub(super) async fn follow(plane: &ControlPlane) -> Told {
+    pub(super) async fn follow(plane: &ControlPlane, leaves: &'static [Leaf]) -> Told {
         let client: Client = plane.client("admin").await;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut tasks = Vec::new();
         let see = seen.clone();
         tasks.push(
             follow(Api::namespaced(client.clone(), NAMESPACE), move |secret: Secret| {
-                see.lock().secret(&secret);
+                see.lock().secret(&secret, leaves);
             })
             .await,
         );
@@ -166,7 +168,7 @@ impl Told {
             }
         };
         tasks.push(follow(Api::all(client), mutating).await);
-        Told { seen, tasks }
+        Told { leaves, seen, tasks }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -191,15 +193,26 @@ impl Told {
     pub(super) fn leaves_by_the_first(&self) -> Result<(), String> {
         let seen = self.seen.lock();
         let bundle = &seen.secrets["bulward-ca"]["ca.crt"];
-        for (name, usage) in [
+        let usages = [
             ("bulward-apiserver-tls", Usage::Server),
             ("bulward-apiserver-etcd", Usage::Client),
             ("bulward-etcd-tls", Usage::Peer),
-        ] {
+        ];
+        let kept = |name: &str| self.leaves.iter().any(|leaf| leaf.0 == name);
+        for (name, usage) in usages.into_iter().filter(|(name, _)| kept(name)) {
             let leaf = &seen.secrets[name]["tls.crt"];
             covers(leaf, &blocks(bundle)[0], usage, &[], SystemTime::now()).map_err(|why| format!("{name}: {why}"))?;
         }
         Ok(())
+    }
+
+    /// Whether the webhook configurations were told the authorities that there are.
+    pub(super) fn webhooks_trust_the_same(&self) -> Result<(), String> {
+        let seen = self.seen.lock();
+        let other = ["validating", "mutating"]
+            .into_iter()
+            .find(|kind| seen.told[*kind].last() != seen.bundles.last());
+        other.map_or(Ok(()), |kind| Err(format!("the {kind} one trusts others")))
     }
 
     pub(super) fn figures(&self) -> String {
@@ -224,7 +237,7 @@ impl Told {
     }
 
     /// Every chain was good at every moment, and whoever told an authority told what comes next: nobody went back, nobody said
-    /// the same twice.
+    /// the same twice, and nobody left out the authority that had been signing until then.
     pub(super) fn end(self) {
         for task in &self.tasks {
             assert!(!task.is_finished(), "a watch ended");
@@ -236,6 +249,7 @@ impl Told {
         for (name, told) in &seen.told {
             assert!(told.len() > 3, "{name} was told {} times", told.len() - 1);
             let mut rest = seen.bundles.iter();
+            let mut signing: Option<String> = None;
             // A webhook configuration had none at first.
             for bundle in told.iter().filter(|bundle| !bundle.is_empty()) {
                 let position = told.iter().filter(|other| *other == bundle).count();
@@ -244,6 +258,10 @@ impl Told {
                     rest.any(|next| next == bundle),
                     "{name} was told authorities out of order"
                 );
+                let trusted = blocks(bundle);
+                let kept = signing.is_none_or(|before| trusted.contains(&before));
+                assert!(kept, "{name} was not told of the authority that signed until then");
+                signing = trusted.into_iter().next();
             }
         }
     }
