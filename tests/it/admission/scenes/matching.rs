@@ -176,16 +176,13 @@ pub(in super::super) fn rules() -> Scene {
         ),
         Step::merge("remove the finalizer", item, json!({"metadata": {"finalizers": null}})),
         Step::delete("delete what is gone", item, Value::Null),
+        // Carried out, the garbage collector would be at it as well.
         Step::delete(
-            "delete",
-            "organizations/applied?propagationPolicy=Foreground",
+            "delete in the foreground in dry run",
+            "organizations/applied?propagationPolicy=Foreground&dryRun=All",
             Value::Null,
         ),
-        Step::merge(
-            "remove its finalizer",
-            "organizations/applied",
-            json!({"metadata": {"finalizers": null}}),
-        ),
+        Step::delete("delete", "organizations/applied", Value::Null),
         Step::post(
             "create one of several",
             "organizations",
