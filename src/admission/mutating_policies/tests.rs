@@ -15,12 +15,12 @@ use crate::admission::matching::tests::served;
 /// Generous: it matters only in a failure.
 const SOON: Duration = Duration::from_secs(60);
 
+/// What a list in a version is answered, when so many have been asked for.
+type Answering = dyn Fn(&str, usize) -> (u16, Value) + Send + Sync;
+
 /// A cluster that answers lists as told, by the version and by how often it was asked, and has nothing to add to them.
 #[derive(Clone)]
-struct Cluster(
-    Arc<dyn Fn(&str, usize) -> (u16, Value) + Send + Sync>,
-    Arc<parking_lot::Mutex<usize>>,
-);
+struct Cluster(Arc<Answering>, Arc<parking_lot::Mutex<usize>>);
 
 impl Service<Request<Body>> for Cluster {
     type Response = Response<Body>;

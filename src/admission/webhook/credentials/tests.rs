@@ -53,7 +53,7 @@ fn users_are_found_by_the_server() {
         ("*", "fallback"),
     ];
     let with = |more: &[(&'static str, &'static str)]| [more, &fallback].concat();
-    let cases: Vec<(&str, u16, Vec<(&str, &str)>, Option<&str>)> = vec![
+    let cases = [
         ("foo.com", 443, vec![], None),
         ("foo.com", 443, vec![("bar.com", "bar")], None),
         (
