@@ -1,4 +1,4 @@
-//! Who is asking: front proxy, client certificate, bearer token, or nobody.
+//! Who is asking: front proxy, client certificate, bearer token, token among a WebSocket's protocols, or nobody.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use rustls_pki_types::CertificateDer;
 
-use crate::wire::{status::Status, user::UserInfo};
+use crate::wire::{notes::Notes, status::Status, user::UserInfo};
 
 mod complaints;
 pub mod delegating;
 pub mod request_header;
+pub mod subprotocol;
 pub mod token;
 pub mod trust;
 pub mod x509;
@@ -21,13 +22,16 @@ pub(crate) mod certificates;
 
 /// What a request brings along to prove who sends it.
 pub struct Credentials<'a> {
-    /// The request's headers. Authenticators remove those that they consumed (`Authorization`, `X-Remote-*`).
+    /// The request's headers. Authenticators remove what they consumed (`Authorization`, `X-Remote-*`, a token among
+    /// the protocols of a WebSocket).
     pub headers: &'a mut HeaderMap,
     /// The chain that the client presented in the TLS handshake, leaf first; possession of the key is proven, trust
     /// is not yet.
     pub certificates: &'a [CertificateDer<'static>],
     /// Where the connection comes from.
     pub address: IpAddr,
+    /// For what its sender should know.
+    pub notes: &'a Notes,
 }
 
 /// Tells who is asking.

@@ -1,4 +1,4 @@
-//! Front proxy, client certificate, token, in this order; the first that succeeds wins.
+//! Front proxy, client certificate, token, a WebSocket's token, in this order; the first that succeeds wins.
 //!
 //! k8s.io/apiserver pkg/authentication/authenticatorfactory/delegating.go, pkg/endpoints/filters/authentication.go.
 
@@ -11,8 +11,8 @@ use rustls_pki_types::UnixTime;
 use super::{
     Authenticator, Credentials, Rejection,
     complaints::Complaints,
-    request_header,
-    token::{Bearer, TokenAuthenticator},
+    request_header, subprotocol,
+    token::{Bearer, SPACED_WARNING, TokenAuthenticator},
     trust::{Trust, TrustBundle},
     x509,
 };
@@ -63,12 +63,21 @@ impl DelegatingAuthenticator {
         if let Some(user) = attempt(x509::authenticate(&trust.client_ca, chain, now)) {
             return Ok(user);
         }
-        if let Some(tokens) = &self.tokens
-            && let Some(user) = attempt(tokens.authenticate(headers, credentials.address).await)
-        {
-            return Ok(user);
+        let bearer = Bearer::parse(headers);
+        if bearer == Bearer::Spaced {
+            credentials.notes.warn(SPACED_WARNING);
         }
-        let tried = !chain.is_empty() || matches!(Bearer::parse(headers), Bearer::Token(_) | Bearer::Malformed);
+        let mut tried = !chain.is_empty();
+        for token in [bearer.token(), subprotocol::token(headers)] {
+            tried |= !matches!(token, Ok(None));
+            let outcome = match (token, &self.tokens) {
+                (Ok(Some(token)), Some(tokens)) => tokens.authenticate(&token, credentials.address).await.map(Some),
+                (token, _) => token.map(|_| None),
+            };
+            if let Some(user) = attempt(outcome) {
+                return Ok(user);
+            }
+        }
         if tried {
             return Err(rejections);
         }
@@ -82,6 +91,7 @@ impl Authenticator for DelegatingAuthenticator {
         let trust = self.trust.current();
         let outcome = self.identify(&trust, credentials).await;
         credentials.headers.remove(AUTHORIZATION);
+        subprotocol::remove(credentials.headers);
         let configured = trust.request_header.as_ref().map(|proxy| &proxy.headers);
         request_header::remove(credentials.headers, configured);
         match outcome {

@@ -139,6 +139,18 @@ impl Bearer {
             Err(_) => Self::Malformed,
         }
     }
+
+    /// The token, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be one.
+    pub(super) fn token(self) -> Result<Option<BearerToken>, Rejection> {
+        match self {
+            Self::Absent | Self::Spaced => Ok(None),
+            Self::Malformed => Err(Rejection::Token("not UTF-8".to_owned())),
+            Self::Token(token) => Ok(Some(token)),
+        }
+    }
 }
 
 // === impl TokenOptions ===
@@ -183,23 +195,17 @@ impl TokenAuthenticator {
         self
     }
 
-    /// The caller that the headers' bearer token belongs to, brought by a connection from `address`; none when there is no
-    /// token.
+    /// The caller that a token belongs to, brought by a connection from `address`.
     ///
     /// # Errors
     /// Nobody knows the token, or nobody could be asked.
-    pub async fn authenticate(&self, headers: &HeaderMap, address: IpAddr) -> Result<Option<UserInfo>, Rejection> {
-        let token = match Bearer::parse(headers) {
-            Bearer::Absent | Bearer::Spaced => return Ok(None),
-            Bearer::Malformed => return Err(Rejection::Token("not UTF-8".to_owned())),
-            Bearer::Token(token) => token,
-        };
+    pub async fn authenticate(&self, token: &BearerToken, address: IpAddr) -> Result<UserInfo, Rejection> {
         let began = Instant::now();
-        let (known, answer) = self.look_up(&token, address).await;
+        let (known, answer) = self.look_up(token, address).await;
         if let Some(observer) = &self.observer {
             observer(known, began.elapsed());
         }
-        answer.map(|user| Some(UserInfo::clone(&user)))
+        answer.map(|user| UserInfo::clone(&user))
     }
 
     /// The answer, and whether it was there already.

@@ -234,7 +234,7 @@ impl Pipeline {
                 counting.terminated(StatusCode::GATEWAY_TIMEOUT);
                 timed_out()
             };
-            let caller = match within(deadline, self.authenticate(&mut headers, peer)).await {
+            let caller = match within(deadline, self.authenticate(&mut headers, peer, &notes)).await {
                 Some(Ok(caller)) => {
                     // Not whom a front proxy introduces: others come over its connection as well.
                     stranger = caller.name == ANONYMOUS && peer.certificates.is_empty();
@@ -246,10 +246,12 @@ impl Pipeline {
                 }
                 None => return seen.failed(&headers, late()).await,
             };
+            let stage = Instant::now();
             let record = match seen.received(&headers, &caller).await {
                 Ok(record) => record,
                 Err(refusal) => return refusal,
             };
+            self.metrics.filter("audit", stage.elapsed());
             let span = self.traces.as_ref().map(|traces| {
                 traces.begin(&Asked {
                     name: traces::name(&parts.method, &about),
@@ -264,6 +266,7 @@ impl Pipeline {
             });
             // Apart, since the layers around it would each copy it as they are wrapped around it.
             let answer = Box::pin(async {
+                let stage = Instant::now();
                 let impersonated = match self.impersonate(&mut headers, &info, &caller, deadline).await {
                     Ok(impersonated) => impersonated,
                     Err(Err(status)) => return (respond::status(&status, errors), Admitted::default()),
@@ -284,8 +287,10 @@ impl Pipeline {
                 };
                 user = Some(caller.clone());
                 let queued = Instant::now();
+                self.metrics.filter("constrainedimpersonation", queued - stage);
                 let admitted = self.limits.admit(&caller, &info, deadline).await;
-                notes.spent_elsewhere(queued.elapsed());
+                let waited = queued.elapsed();
+                notes.spent_elsewhere(waited);
                 let admitted = match admitted {
                     Ok(admitted) => admitted,
                     Err(refusal) => {
@@ -295,6 +300,7 @@ impl Pipeline {
                         return (refusal, Admitted::default());
                     }
                 };
+                self.metrics.filter("priorityandfairness", waited);
                 if let Err(denied) = self.authorize(&caller, &info, errors, &notes).await {
                     let denied = denied.unwrap_or_else(|status| respond::status(&status, errors));
                     return (denied, admitted);
@@ -349,12 +355,13 @@ impl Pipeline {
         counting.answered(response, countable, notes.elsewhere(), peer)
     }
 
-    async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer) -> Result<UserInfo, Status> {
+    async fn authenticate(&self, headers: &mut HeaderMap, peer: &Peer, notes: &Notes) -> Result<UserInfo, Status> {
         let started = Instant::now();
         let mut credentials = Credentials {
             headers,
             certificates: &peer.certificates,
             address: peer.remote_addr.ip(),
+            notes,
         };
         let result = self.authenticator.authenticate(&mut credentials).await;
         let elapsed = started.elapsed();
@@ -408,13 +415,16 @@ impl Pipeline {
             Ok(Decision::Deny { .. }) => "no-opinion",
             Err(_) => "error",
         };
-        self.metrics.authorization(outcome, started.elapsed());
-        self.metrics.filter("authorization", started.elapsed());
+        let elapsed = started.elapsed();
+        self.metrics.authorization(outcome, elapsed);
         if notes.wanted(Detail::Facts) {
             audit::decided(notes, &decision);
         }
         match decision {
-            Ok(Decision::Allow { .. }) => Ok(()),
+            Ok(Decision::Allow { .. }) => {
+                self.metrics.filter("authorization", elapsed);
+                Ok(())
+            }
             Ok(Decision::Deny { reason }) => {
                 let mut response = respond::status(&attributes.forbidden(user, &reason), errors);
                 nosniff(response.headers_mut());

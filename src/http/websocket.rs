@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{self, Body};
 use super::respond;
 
+pub use crate::authn::subprotocol::asked_for;
 pub use frames::Opcode;
 use frames::{NORMAL, PROTOCOL_ERROR, Parser, Received, append};
 
@@ -34,16 +35,6 @@ const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const STALLED: Duration = Duration::from_secs(60);
 /// How long saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// Whether a request asks for a WebSocket.
-pub fn asked_for(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let options = text(CONNECTION).unwrap_or_default().split(',');
-    text(UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
-        && options
-            .map(str::trim)
-            .any(|option| option.eq_ignore_ascii_case("upgrade"))
-}
 
 /// The answer to the client's handshake.
 ///

@@ -1,5 +1,7 @@
 //! Identity and permission, asked of a real kube-apiserver.
 
+mod presented;
+
 use std::{sync::Arc, time::Duration};
 
 use bulward::{
@@ -46,6 +48,7 @@ async fn ask(
         headers: &mut headers,
         certificates: chain,
         address: std::net::Ipv4Addr::LOCALHOST.into(),
+        notes: &bulward::wire::notes::Notes::default(),
     };
     authenticator.authenticate(&mut credentials).await
 }

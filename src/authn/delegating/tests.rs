@@ -14,6 +14,7 @@ use crate::authn::{
 };
 use crate::cluster::webhook::CallError;
 use crate::flowcontrol::Pool;
+use crate::wire::notes::Notes;
 
 /// Knows one token.
 struct OneToken;
@@ -95,11 +96,21 @@ async fn ask(
     lines: &[(&str, &str)],
     chain: &[CertificateDer<'static>],
 ) -> Result<UserInfo, Status> {
+    ask_noting(authenticator, lines, chain, &Notes::default()).await
+}
+
+async fn ask_noting(
+    authenticator: &DelegatingAuthenticator,
+    lines: &[(&str, &str)],
+    chain: &[CertificateDer<'static>],
+    notes: &Notes,
+) -> Result<UserInfo, Status> {
     let mut headers = headers(lines);
     let mut credentials = Credentials {
         headers: &mut headers,
         certificates: chain,
         address: std::net::Ipv4Addr::LOCALHOST.into(),
+        notes,
     };
     let outcome = authenticator.authenticate(&mut credentials).await;
     assert!(
@@ -108,6 +119,8 @@ async fn ask(
             .all(|name| name != "authorization" && !name.as_str().starts_with("x-remote")),
         "{headers:?}"
     );
+    let values = headers.values().map(|value| value.to_str().unwrap());
+    assert!(!values.into_iter().any(|value| value.contains("bearer")), "{headers:?}");
     outcome
 }
 
@@ -184,6 +197,55 @@ async fn first_success_wins() {
             user.name, "system:serviceaccount:ns:robot",
             "a bad certificate does not spoil a good token"
         );
+    }
+}
+
+/// A page's token comes last, and spoils a request that nothing before it vouches for.
+#[tokio::test]
+async fn a_websocket_may_bring_its_token_as_a_protocol() {
+    let setup = setup();
+    let alice = setup.client_ca.issue(Leaf::named("alice"));
+    let socket = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+    let good = "base64url.bearer.authorization.k8s.io.Z29vZA";
+    let bad = "base64url.bearer.authorization.k8s.io.YmFk";
+    let ask = async |protocols: &str, more: &[(&str, &str)], chain: &[CertificateDer<'static>]| {
+        let mut lines = vec![("Sec-WebSocket-Protocol", protocols)];
+        lines.extend(more);
+        ask(&setup.authenticator, &lines, chain).await
+    };
+    let robot = ask(&format!("{good}, chat"), &socket, &[]).await.unwrap();
+    assert_eq!(robot.name, "system:serviceaccount:ns:robot");
+    for offered in [format!("{bad}, chat"), good.to_owned(), format!("{good}, {good}, chat")] {
+        assert_unauthorized(ask(&offered, &socket, &[]).await, &offered);
+        assert_eq!(ask(&offered, &socket, &alice).await.unwrap().name, "alice", "{offered}");
+        let bearer = [socket[0], socket[1], ("Authorization", "Bearer good")];
+        let robot = ask(&offered, &bearer, &[]).await.unwrap();
+        assert_eq!(robot.name, "system:serviceaccount:ns:robot", "{offered}");
+        let plain = ask(&offered, &[], &[]).await.unwrap();
+        assert_eq!(plain, UserInfo::anonymous(), "{offered}: no WebSocket");
+    }
+    let bearer = [socket[0], socket[1], ("Authorization", "Bearer bad")];
+    let robot = ask(&format!("{good}, chat"), &bearer, &[]).await.unwrap();
+    assert_eq!(robot.name, "system:serviceaccount:ns:robot");
+}
+
+/// Not even a good token is one behind two spaces; who sent it is told why.
+#[tokio::test]
+async fn two_spaces_before_a_token_are_worth_a_warning() {
+    let setup = setup();
+    let alice = setup.client_ca.issue(Leaf::named("alice"));
+    for (header, chain, name, warned) in [
+        ("Bearer  good", &[][..], ANONYMOUS, true),
+        ("Bearer good", &[], "system:serviceaccount:ns:robot", false),
+        ("Bearer", &[], ANONYMOUS, false),
+        // Nobody looked at it.
+        ("Bearer  good", &alice[..], "alice", false),
+    ] {
+        let notes = Notes::default();
+        let told = ask_noting(&setup.authenticator, &[("Authorization", header)], chain, &notes).await;
+        assert_eq!(told.unwrap().name, name, "{header}");
+        let expected: &[&str] = if warned { &[SPACED_WARNING] } else { &[] };
+        assert_eq!(notes.warnings(), expected, "{header}");
     }
 }
 
@@ -281,6 +343,15 @@ async fn without_anything_to_judge_by_credentials_are_invalid() {
         ask(&authenticator, &[("Authorization", "Bearer good")], &[]).await,
         "token",
     );
+    let socket = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        (
+            "Sec-WebSocket-Protocol",
+            "base64url.bearer.authorization.k8s.io.Z29vZA, chat",
+        ),
+    ];
+    assert_unauthorized(ask(&authenticator, &socket, &[]).await, "a WebSocket's token");
     assert_eq!(ask(&authenticator, &[], &[]).await.unwrap(), UserInfo::anonymous());
 }
 

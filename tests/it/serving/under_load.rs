@@ -12,6 +12,7 @@ use bulward::authn::{Authenticator, Credentials};
 use bulward::certs::{Authority, Leaf, Pair};
 use bulward::http::body::{self, Body};
 use bulward::http::listener::{Handler, Limits, Peer};
+use bulward::wire::notes::Notes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -155,10 +156,12 @@ struct Gate(DelegatingAuthenticator);
 #[async_trait]
 impl Handler for Gate {
     async fn handle(&self, mut request: Request<Incoming>, peer: &Peer) -> Response<Body> {
+        let notes = Notes::default();
         let mut credentials = Credentials {
             headers: request.headers_mut(),
             certificates: &peer.certificates,
             address: peer.remote_addr.ip(),
+            notes: &notes,
         };
         let text = match self.0.authenticate(&mut credentials).await {
             Ok(user) => user.name,

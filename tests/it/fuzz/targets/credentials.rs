@@ -4,11 +4,12 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bulward::authn::delegating::DelegatingAuthenticator;
+use bulward::authn::subprotocol;
 use bulward::authn::token::{Bearer, BearerToken, TokenAuthenticator, TokenOptions, TokenReviewer};
 use bulward::authn::trust::{TrustBundle, TrustFlags};
 use bulward::authn::{Authenticator, Credentials};
 use bulward::cluster::webhook::CallError;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo};
 use tokio::runtime::Runtime;
 
@@ -64,28 +65,51 @@ pub(super) fn target(data: &[u8]) -> bool {
         headers: &mut headers,
         certificates: &[],
         address: std::net::Ipv4Addr::LOCALHOST.into(),
+        notes: &bulward::wire::notes::Notes::default(),
     };
     let told = runtime.block_on(authenticator.authenticate(&mut credentials));
     let token = token.filter(|token| !token.is_empty());
+    let offered = subprotocol::token(&sent);
+    let by_socket = matches!(&offered, Ok(Some(token)) if token.expose() == TOKEN);
+    let tried = token.is_some() || !matches!(offered, Ok(None));
     match told {
-        Ok(user) if token == Some(TOKEN.as_bytes()) => {
+        Ok(user) if token == Some(TOKEN.as_bytes()) || by_socket => {
             assert_eq!(
                 (user.name.as_str(), user.groups.as_slice()),
                 ("alice", &["system:authenticated".to_owned()][..])
             );
         }
         Ok(user) => {
-            assert!(token.is_none(), "credentials that are not valid");
+            assert!(!tried, "credentials that are not valid");
             assert_eq!(user, bulward::wire::user::UserInfo::anonymous());
         }
         Err(status) => {
-            assert!(token.is_some_and(|token| token != TOKEN.as_bytes()), "{status:?}");
+            assert!(tried && token != Some(TOKEN.as_bytes()) && !by_socket, "{status:?}");
             assert_eq!((status.code, status.message.as_str()), (401, "Unauthorized"));
         }
     }
-    let secret = |name: &str| name == "authorization" || headers::introduces(name);
+    let mut protocols = sent.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let removed = protocols.any(|value| offers_a_token(value.as_bytes()));
+    let mut left = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
+    assert!(!left.any(|value| offers_a_token(value.as_bytes())), "{headers:?}");
+    if removed {
+        headers.remove(SEC_WEBSOCKET_PROTOCOL);
+    }
+    let secret = |name: &str| {
+        name == "authorization" || headers::introduces(name) || removed && name == "sec-websocket-protocol"
+    };
     assert!(headers.keys().all(|name| !secret(name.as_str())), "{headers:?}");
     let others = sent.iter().filter(|(name, _)| !secret(name.as_str()));
     assert_eq!(headers.len(), others.count(), "nothing else is taken");
-    token.is_some()
+    tried
+}
+
+/// Whether one of a list's protocols is a token.
+fn offers_a_token(list: &[u8]) -> bool {
+    let mut protocols = list.split(|byte| *byte == b',');
+    protocols.any(|protocol| {
+        protocol
+            .trim_ascii()
+            .starts_with(b"base64url.bearer.authorization.k8s.io.")
+    })
 }
