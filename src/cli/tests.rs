@@ -116,6 +116,8 @@ fn every_flag_arrives() {
         "--requestheader-uid-headers=X-B",
         "--requestheader-group-headers=X-C,X-D",
         "--requestheader-extra-headers-prefix=X-E-",
+        "--disable-http2-serving",
+        "--tls-min-version=VersionTLS13",
         "--authentication-skip-lookup",
         "--authentication-tolerate-lookup-failure=true",
         "--authentication-token-webhook-cache-ttl=1m",
@@ -139,6 +141,7 @@ fn every_flag_arrives() {
     );
     let (certificate, key) = ("tls.crt".into(), "tls.key".into());
     assert_eq!(config.serving.certificate, Certificate::Files { certificate, key });
+    assert!(config.tls.options.disable_http2);
     assert_eq!(config.serving.shutdown_delay.as_secs(), 90);
     assert_eq!(config.serving.limits.max_connections, 5);
     let etcd = config::Etcd {

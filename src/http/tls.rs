@@ -100,6 +100,11 @@ pub fn server_config_with(certificate: Arc<dyn ResolvesServerCert>, options: &Op
         .expect("there are cipher suites for every version that is left")
         .with_client_cert_verifier(Arc::new(clients))
         .with_cert_resolver(certificate);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let protocols: &[&[u8]] = if options.disable_http2 {
+        &[b"http/1.1"]
+    } else {
+        &[b"h2", b"http/1.1"]
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
 }

@@ -8,6 +8,7 @@ mod cluster;
 mod differential;
 mod documents;
 mod faults;
+mod flags;
 mod fuzz;
 mod harness;
 mod history;

@@ -1,5 +1,7 @@
 //! TLS beside the one serving certificate.
 
+use clap::ArgAction;
+
 use super::{listed, refused};
 use crate::{
     config::{Error, NamedPair, Tls},
@@ -24,6 +26,10 @@ pub(super) struct TlsArgs {
     /// Cipher suites of TLS 1.2, by Go's names; all safe ones without it. Those of TLS 1.3 are not to be chosen
     #[arg(long, value_name = "NAMES", value_delimiter = ',', env = "BULWARD_TLS_CIPHER_SUITES")]
     tls_cipher_suites: Vec<String>,
+    /// Serve HTTP/1.1 alone
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value_t = false, default_missing_value = "true", env = "BULWARD_DISABLE_HTTP2_SERVING")]
+    disable_http2_serving: bool,
 }
 
 impl TlsArgs {
@@ -33,6 +39,7 @@ impl TlsArgs {
         let options = Options {
             min_version,
             cipher_suites: listed(self.tls_cipher_suites),
+            disable_http2: self.disable_http2_serving,
         };
         options.check().map_err(|why| refused("tls-cipher-suites", why))?;
         Ok(Tls {

@@ -21,7 +21,7 @@ pub enum MinVersion {
     Tls13,
 }
 
-/// Versions and cipher suites.
+/// Versions, cipher suites, and what is spoken over them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The oldest version.
@@ -29,6 +29,8 @@ pub struct Options {
     /// Cipher suites of TLS 1.2 by the names that Go gives them; all that there are when empty. Those of TLS 1.3 are
     /// not to be chosen, as in Go.
     pub cipher_suites: Vec<String>,
+    /// Whether clients are offered HTTP/1.1 alone.
+    pub disable_http2: bool,
 }
 
 impl MinVersion {

@@ -71,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) limits: bulward::http::limits::Allowance,
     /// What connections may do.
     pub(crate) connections: Limits,
+    /// What TLS may be.
+    pub(crate) tls: bulward::config::Tls,
 }
 
 /// A running server with fixed rules unless a test wants others: only `system:masters` use the storage view.
@@ -134,7 +136,7 @@ impl InProcess {
                 shutdown_delay: Duration::ZERO,
                 livez_grace_period: Duration::ZERO,
             },
-            tls: bulward::config::Tls::default(),
+            tls: settings.tls,
             // Not opened: the storage is given.
             storage: bulward::config::Storage::Embedded { folder: path("unused") },
             encryption: None,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::in_process::{InProcess, memory};
+use crate::harness::in_process::{InProcess, Settings, memory};
 
 /// Bodies that nobody reads do not end a connection, and are not taken for the next request.
 #[tokio::test]
@@ -106,4 +106,19 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap();
     plain
+}
+
+/// `--disable-http2-serving`: not even a client that speaks nothing else gets it.
+#[tokio::test]
+async fn http2_may_be_left_out() {
+    for disable_http2 in [false, true] {
+        let mut settings = Settings::default();
+        settings.tls.options.disable_http2 = disable_http2;
+        let server = InProcess::with(memory().await.storage.clone(), settings).await;
+        let door = server.door();
+        let stream = door.dial(&["h2", "http/1.1"]).await.unwrap();
+        let expected: &[u8] = if disable_http2 { b"http/1.1" } else { b"h2" };
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(expected));
+        assert_eq!(door.dial(&["h2"]).await.is_err(), disable_http2);
+    }
 }
