@@ -22,7 +22,7 @@ pub(super) struct Flows {
     executing: IntGaugeVec,
     in_queue: IntGaugeVec,
     in_queue_by_kind: IntGaugeVec,
-    seats: IntGaugeVec,
+    seats: [IntGaugeVec; 2],
     wait: HistogramVec,
     exempt: IntCounter,
     connections_refused: IntCounter,
@@ -39,7 +39,7 @@ pub struct FlowMetrics {
     in_queue: IntGauge,
     /// Of requests alone.
     in_queue_by_kind: Option<IntGauge>,
-    seats: IntGauge,
+    seats: [IntGauge; 2],
     waited: Histogram,
     in_vain: Histogram,
 }
@@ -81,11 +81,14 @@ impl Flows {
                 "Requests that wait for a seat, by whether they only read.",
                 &["request_kind"],
             ),
-            seats: it.gauges(
-                "apiserver_flowcontrol_nominal_limit_seats",
-                "Seats that there are.",
-                &["priority_level"],
-            ),
+            seats: [
+                ("apiserver_flowcontrol_nominal_limit_seats", "Seats that there are."),
+                (
+                    "apiserver_flowcontrol_current_limit_seats",
+                    "Seats that may be taken now: all that there are, as no level lends any to another.",
+                ),
+            ]
+            .map(|(name, help)| it.gauges(name, help, &["priority_level"])),
             wait: it.histograms(
                 "apiserver_flowcontrol_request_wait_duration_seconds",
                 "How long requests waited for a seat that had to; execute says whether they got one.",
@@ -121,7 +124,7 @@ impl Metrics {
             executing: flows.executing.with_label_values(&[schema, level]),
             in_queue: flows.in_queue.with_label_values(&[schema, level]),
             in_queue_by_kind: None,
-            seats: flows.seats.with_label_values(&[level]),
+            seats: [&flows.seats[0], &flows.seats[1]].map(|seats| seats.with_label_values(&[level])),
             waited: waits("true"),
             in_vain: waits("false"),
         }
@@ -159,7 +162,9 @@ impl Metrics {
 impl FlowMetrics {
     /// How many seats there are.
     pub fn seats(&self, count: usize) {
-        self.seats.set(super::signed(count as u64));
+        for seats in &self.seats {
+            seats.set(super::signed(count as u64));
+        }
     }
 
     /// A request has got a seat.

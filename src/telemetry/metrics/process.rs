@@ -3,7 +3,7 @@
 use std::fs;
 
 use prometheus::{
-    Gauge,
+    Counter, Gauge,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
@@ -15,7 +15,8 @@ const UNLIMITED: f64 = 18_446_744_073_709_551_615.0;
 
 /// The standard process metrics; what cannot be read is left at its last value.
 pub(super) struct ProcessCollector {
-    cpu_seconds: Gauge,
+    /// Describes what is counted elsewhere, and counts nothing itself.
+    cpu_seconds: Counter,
     open_fds: Gauge,
     max_fds: Gauge,
     resident_bytes: Gauge,
@@ -37,7 +38,7 @@ impl ProcessCollector {
     pub(super) fn new() -> Self {
         let gauge = |name: &str, help: &str| Gauge::new(name, help).expect("the names below are well-formed");
         Self {
-            cpu_seconds: gauge("process_cpu_seconds_total", "User and system CPU time spent."),
+            cpu_seconds: cpu_seconds(),
             open_fds: gauge("process_open_fds", "Open file descriptors."),
             max_fds: gauge("process_max_fds", "The most file descriptors that may be open."),
             resident_bytes: gauge("process_resident_memory_bytes", "Resident memory."),
@@ -54,9 +55,8 @@ impl ProcessCollector {
         }
     }
 
-    fn gauges(&self) -> [&Gauge; 8] {
+    fn gauges(&self) -> [&Gauge; 7] {
         [
-            &self.cpu_seconds,
             &self.open_fds,
             &self.max_fds,
             &self.resident_bytes,
@@ -67,9 +67,10 @@ impl ProcessCollector {
         ]
     }
 
-    fn update(&self) {
-        if let Some(stat) = read("/proc/self/stat").and_then(|text| Stat::parse(&text)) {
-            self.cpu_seconds.set(stat.cpu_seconds);
+    /// The CPU time is returned, if it can be read.
+    fn update(&self) -> Option<f64> {
+        let stat = read("/proc/self/stat").and_then(|text| Stat::parse(&text));
+        if let Some(stat) = &stat {
             self.threads.set(stat.threads);
             if let Some(boot) = read("/proc/stat").and_then(|text| field(&text, "btime ")) {
                 self.start_time.set(boot + stat.started);
@@ -95,18 +96,32 @@ impl ProcessCollector {
             #[expect(clippy::cast_precision_loss)]
             self.open_fds.set(open.count().saturating_sub(1) as f64);
         }
+        stat.map(|stat| stat.cpu_seconds)
     }
 }
 
 impl Collector for ProcessCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges().into_iter().flat_map(Collector::desc).collect()
+        let gauges = self.gauges().into_iter().flat_map(Collector::desc);
+        self.cpu_seconds.desc().into_iter().chain(gauges).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.update();
-        self.gauges().into_iter().flat_map(Collector::collect).collect()
+        let mut families = Vec::new();
+        if let Some(seconds) = self.update() {
+            // A counter cannot be set, and two that look at once would each add what is new.
+            let counter = cpu_seconds();
+            counter.inc_by(seconds);
+            families = counter.collect();
+        }
+        families.extend(self.gauges().into_iter().flat_map(Collector::collect));
+        families
     }
+}
+
+fn cpu_seconds() -> Counter {
+    let counter = Counter::new("process_cpu_seconds_total", "User and system CPU time spent.");
+    counter.expect("the name is well-formed")
 }
 
 impl Stat {
@@ -137,6 +152,24 @@ fn field(text: &str, key: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpu_time_is_a_counter_that_goes_on() {
+        let collector = ProcessCollector::new();
+        let spent = || {
+            let families = collector.collect();
+            let cpu = families
+                .iter()
+                .find(|family| family.name() == "process_cpu_seconds_total");
+            let cpu = cpu.expect("it is told");
+            assert_eq!(cpu.get_field_type(), prometheus::proto::MetricType::COUNTER);
+            cpu.get_metric()[0].get_counter().get_value()
+        };
+        let before = spent();
+        while spent() <= before {
+            std::hint::black_box((0..100_000_u64).sum::<u64>());
+        }
+    }
 
     #[test]
     fn a_name_may_hold_anything() {

@@ -33,6 +33,14 @@ const WATCH_LIST: [f64; 17] = [
 const FILTER: [f64; 13] = [
     0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 5.0, 10.0, 15.0, 30.0,
 ];
+/// The stages that a request passes, as Go calls them, in its order (k8s.io/apiserver pkg/server/config.go).
+const FILTERS: [&str; 5] = [
+    "authentication",
+    "audit",
+    "constrainedimpersonation",
+    "priorityandfairness",
+    "authorization",
+];
 /// The codes that most answers have.
 const USUAL: [StatusCode; 3] = [StatusCode::OK, StatusCode::CREATED, StatusCode::NOT_FOUND];
 
@@ -134,7 +142,7 @@ impl Requests {
         );
         let filters = it.histograms(
             "apiserver_request_filter_duration_seconds",
-            "Time that a request spent in a stage before it was answered.",
+            "Time that a request spent in a stage that it came through, or, of authentication, failed in.",
             &["filter"],
             &FILTER,
         );
@@ -171,9 +179,7 @@ impl Requests {
             field_validation: Few::new(&["", "Strict", "Warn", "Ignore", "invalid"], move |value| {
                 field_validation.with_label_values(&[value])
             }),
-            filters: Few::new(&["authentication", "authorization"], move |value| {
-                filters.with_label_values(&[value])
-            }),
+            filters: Few::new(&FILTERS, move |value| filters.with_label_values(&[value])),
             long_running: it.gauges(
                 "apiserver_longrunning_requests",
                 "Watches that are running.",
@@ -287,7 +293,8 @@ impl Metrics {
         self.requests.field_validation.at(asked).observe(elapsed.as_secs_f64());
     }
 
-    /// How long a request spent in a stage: authentication, authorization, …
+    /// How long a request spent in a stage: one of [`FILTERS`]. As in Go, one that ends there is not counted, but for those
+    /// who cannot be told (k8s.io/apiserver pkg/endpoints/filterlatency).
     pub fn filter(&self, name: &'static str, elapsed: Duration) {
         self.requests.filters.at(name).observe(elapsed.as_secs_f64());
     }

@@ -1,5 +1,7 @@
 //! The same requests to kube-apiserver's CustomResources and to us, under one policy: what is recorded must be equal.
 
+use std::collections::BTreeSet;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -7,6 +9,7 @@ use super::{events, of_request, recording};
 use crate::harness::in_process::{Caller, DEADLINE};
 use crate::harness::twin::{Ask, Twin, kind, strip};
 use crate::harness::{AUDIT_POLICY, ControlPlane, eventually, guardian};
+use crate::metrics::scrape::Scrape;
 
 const GROUP: &str = "audit.example.com";
 
@@ -124,6 +127,13 @@ async fn events_are_those_of_kube_apiserver() {
     let kinds = [("Meta", "metas"), ("Req", "reqs"), ("Full", "fulls")];
     let served = kinds.iter().map(|(name, _)| kind(name, false, schema())).collect();
     let twin = Twin::with(GROUP, served, recording(folder.path(), AUDIT_POLICY)).await;
+    let counted = async || {
+        (
+            Scrape::of(&twin.ours.caller).await,
+            Scrape::of(&twin.theirs.caller).await,
+        )
+    };
+    let (before, recorded) = (counted().await, events(&ours).len());
     let (mut compared, mut wrong, mut asked) = (0, Vec::new(), 0);
     for (name, plural) in kinds {
         for ask in asks(name, plural) {
@@ -171,6 +181,8 @@ async fn events_are_those_of_kube_apiserver() {
         twin.ours.caller.send(Method::GET, path, &headers, "").await;
         compared += compare(&ours, &theirs, id, path, &mut wrong).await;
     }
+    let series = compare_counts(&before, &counted().await, &events(&ours)[recorded..], &mut wrong);
+    println!("audit: {series} series of metrics compared");
     println!(
         "audit: {compared} events of {} requests compared, {} differ",
         asked + 6,
@@ -225,4 +237,46 @@ async fn compare(
         ));
     }
     number
+}
+
+/// What was counted meanwhile: by us what stands in our log, and by kube-apiserver at least as much, as others ask it as well. How
+/// many series there are.
+fn compare_counts(
+    before: &(Scrape, Scrape),
+    after: &(Scrape, Scrape),
+    recorded: &[Value],
+    wrong: &mut Vec<String>,
+) -> usize {
+    let grown = |name| {
+        let ours = after.0.growth(&before.0, name);
+        (ours, after.1.growth(&before.1, name))
+    };
+    let (mut levels, theirs) = grown("apiserver_audit_level_total");
+    levels.retain(|labels, _| labels["level"] != "None");
+    for (labels, count) in &levels {
+        let theirs = theirs.get(labels).copied().unwrap_or_default();
+        if *count > theirs {
+            wrong.push(format!(
+                "apiserver_audit_level_total{labels:?}: ours {count}, theirs {theirs}"
+            ));
+        }
+    }
+    let float = |count: usize| u32::try_from(count).map_or(f64::NAN, f64::from);
+    let requests: BTreeSet<&str> = recorded.iter().filter_map(|event| event["auditID"].as_str()).collect();
+    let leveled: f64 = levels.values().sum();
+    if leveled != float(requests.len()) {
+        wrong.push(format!(
+            "{} requests are recorded, and {leveled} counted",
+            requests.len()
+        ));
+    }
+    let (ours, theirs) = grown("apiserver_audit_event_total");
+    let (ours, theirs): (f64, f64) = (ours.values().sum(), theirs.values().sum());
+    if ours != float(recorded.len()) || ours > theirs {
+        wrong.push(format!(
+            "{} events are recorded, {ours} counted, by kube-apiserver {theirs}",
+            recorded.len()
+        ));
+    }
+    levels.len() + 1
 }

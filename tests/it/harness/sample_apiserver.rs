@@ -42,6 +42,15 @@ impl SampleApiserver {
 
     /// The same with its objects in another etcd than the control plane's.
     pub(crate) async fn start_on(plane: &ControlPlane, etcd: &Etcd) -> Result<SampleApiserver, String> {
+        SampleApiserver::start_with(plane, etcd, &[]).await
+    }
+
+    /// The same with further flags.
+    pub(crate) async fn start_with(
+        plane: &ControlPlane,
+        etcd: &Etcd,
+        flags: &[String],
+    ) -> Result<SampleApiserver, String> {
         let program = programs::find("sample-apiserver").await?;
         let folder = guardian::temporary("sample");
         let port = ports::free();
@@ -60,7 +69,8 @@ impl SampleApiserver {
             .arg("--tls-cert-file")
             .arg(certificate)
             .arg("--tls-private-key-file")
-            .arg(key);
+            .arg(key)
+            .args(flags);
         let log_name = format!("{}-sample-apiserver", plane.name());
         let process = Process::spawn(&log_name, &mut command, &Log::create(&log_name));
         serving(&process, port).await?;

@@ -1,17 +1,6 @@
 //! What the Go server exports and we do not, each with the reason; a name that ends with `*` stands for all that begin so.
 
-/// What may be there or not: most of it is added by other parts of this server when they are configured.
-pub(super) const MAYBE: &[&str] = &[
-    "apiserver_admission_*",
-    "apiserver_audit_*",
-    "apiserver_flowcontrol_*",
-    "apiserver_current_inqueue_requests",
-    "apiserver_encryption_*",
-    // Go has it once a watch began in the past.
-    "apiserver_init_events_total",
-];
-
-/// What we do not have.
+/// What we do not have, and Go's server shows of itself.
 pub(super) const ABSENT: &[(&str, &str)] = &[
     ("go_*", "the Go runtime's own"),
     (
@@ -86,8 +75,94 @@ pub(super) const ABSENT: &[(&str, &str)] = &[
         "progress is asked for when somebody waits for it, not sent as bookmarks",
     ),
     (
+        "apiserver_admission_step_admission_duration_seconds_summary",
+        "the same as the histogram, in quantiles of one replica that nobody can add up",
+    ),
+    (
+        "apiserver_flowcontrol_current_executing_seats",
+        "a request takes one seat: apiserver_flowcontrol_current_executing_requests",
+    ),
+    (
+        "apiserver_flowcontrol_current_inqueue_seats",
+        "a request takes one seat: apiserver_flowcontrol_current_inqueue_requests",
+    ),
+    (
+        "apiserver_flowcontrol_work_estimated_seats",
+        "a request takes one seat, nothing is estimated",
+    ),
+    (
+        "apiserver_flowcontrol_watch_count_samples",
+        "for estimates of what a write costs its watchers; a request takes one seat",
+    ),
+    ("apiserver_flowcontrol_demand_seats*", "levels lend each other no seats"),
+    (
+        "apiserver_flowcontrol_lower_limit_seats",
+        "levels lend each other no seats",
+    ),
+    (
+        "apiserver_flowcontrol_upper_limit_seats",
+        "levels lend each other no seats",
+    ),
+    ("apiserver_flowcontrol_target_seats", "levels lend each other no seats"),
+    (
+        "apiserver_flowcontrol_seat_fair_frac",
+        "levels lend each other no seats",
+    ),
+    (
+        "apiserver_flowcontrol_current_r",
+        "of the virtual time in Go's queues; ours take turns",
+    ),
+    (
+        "apiserver_flowcontrol_dispatch_r",
+        "of the virtual time in Go's queues; ours take turns",
+    ),
+    (
+        "apiserver_flowcontrol_latest_s",
+        "of the virtual time in Go's queues; ours take turns",
+    ),
+    (
+        "apiserver_flowcontrol_next_*",
+        "of the virtual time in Go's queues; ours take turns",
+    ),
+    (
+        "apiserver_flowcontrol_priority_level_*",
+        "sampled each millisecond; the requests that have a seat over apiserver_flowcontrol_nominal_limit_seats",
+    ),
+    (
+        "apiserver_flowcontrol_read_vs_write_current_requests",
+        "sampled each millisecond; apiserver_current_inflight_requests tells the two apart",
+    ),
+    (
+        "apiserver_flowcontrol_request_execution_seconds",
+        "from a seat to the answer: apiserver_request_sli_duration_seconds",
+    ),
+    (
+        "apiserver_flowcontrol_request_queue_length_after_enqueue",
+        "how many wait is apiserver_flowcontrol_current_inqueue_requests, how long is ..._request_wait_duration_seconds",
+    ),
+    (
         "process_network_*",
         "counts the whole network namespace, not the process",
+    ),
+];
+
+/// What we do not have, and Go's server shows once something has happened.
+pub(super) const ABSENT_UNTIL: &[(&str, &str)] = &[
+    (
+        "apiserver_init_events_total",
+        "counts what a watch that begins in the past is sent first: apiserver_watch_events_total has that",
+    ),
+    (
+        "apiserver_request_post_timeout_total",
+        "counts handlers that go on after a time-out: ours end with their request",
+    ),
+    (
+        "apiserver_request_slo_duration_seconds",
+        "the old name of apiserver_request_sli_duration_seconds, hidden by Go as well",
+    ),
+    (
+        "apiserver_selfrequest_total",
+        "counts what Go's server asks of itself; ours sends itself no requests",
     ),
 ];
 

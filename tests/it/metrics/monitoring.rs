@@ -4,14 +4,58 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bulward::telemetry::metrics::Metrics;
 use bulward::telemetry::metrics::controllers::ControllerMetrics;
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 
+use super::scrape::Scrape;
+use crate::harness::in_process::Caller;
+use crate::harness::tenancy::{an_organization, organization, organizations, user};
+use crate::harness::{Bulward, ControlPlane};
 use crate::source::files;
+use crate::tenancy::stage::Stage;
 
 /// What Prometheus adds to every sample.
 const ADDED: [&str; 2] = ["job", "instance"];
 /// What Prometheus says itself.
 const OWN: &str = "up";
+/// What a server shows once something has happened that does not happen to a healthy one that nobody presses, or that needs a
+/// configuration of the cluster.
+const AFTER_AN_EVENT: &[(&str, &str)] = &[
+    (
+        "apiserver_admission_webhook_admission_duration_seconds_bucket",
+        "a webhook has been called",
+    ),
+    (
+        "apiserver_admission_webhook_fail_open_count",
+        "a webhook that may be ignored has failed",
+    ),
+    (
+        "apiserver_admission_webhook_rejection_count",
+        "a webhook has refused a request",
+    ),
+    ("apiserver_audit_error_total", "something could not be recorded"),
+    (
+        "apiserver_flowcontrol_rejected_requests_total",
+        "a request has been refused with 429",
+    ),
+    (
+        "apiserver_request_aborts_total",
+        "a client went away before it was answered",
+    ),
+    (
+        "apiserver_request_terminations_total",
+        "a request was refused or took too long",
+    ),
+    (
+        "apiserver_validating_admission_policy_check_duration_seconds_bucket",
+        "a policy has been asked",
+    ),
+    ("etcd_request_errors_total", "etcd has failed"),
+    (
+        "leader_election_master_status",
+        "replicas choose one, as these controllers do not",
+    ),
+];
 /// Words of the query language that are followed by neither a parenthesis nor an operator of their own.
 const WORDS: [&str; 9] = [
     "by", "without", "on", "ignoring", "and", "or", "unless", "bool", "offset",
@@ -167,6 +211,82 @@ fn what_is_shown_and_alerted_on_is_exported() {
         }
     }
     println!("{} expressions ask for {} metrics", expressions.len(), names.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A server of its own with a cluster behind it, after some requests of callers of each sort; and the controllers that the tenancy
+/// tests share.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_shown_and_alerted_on_is_there_after_some_requests() {
+    let plane = ControlPlane::shared().await;
+    let server = Bulward::start(plane, &[]).await;
+    let masters = ["system:masters"];
+    let (alice, bob) = (
+        server.caller(plane, "alice", &masters).await,
+        server.caller(plane, "bob", &masters).await,
+    );
+    alice
+        .post(&organizations(), &an_organization("shown", &[user("alice")]))
+        .await
+        .expect(201);
+    assert_eq!(bob.get(&organizations()).await.expect(200)["items"], json!([]));
+    let mut watch = bob.watch(&organizations()).await;
+    let owned = |owners: &[&str]| {
+        let owners: Vec<Value> = owners.iter().map(|name| user(name)).collect();
+        json!({"spec": {"owners": owners}})
+    };
+    for (owners, event) in [(&["alice", "bob"][..], "ADDED"), (&["alice"], "DELETED")] {
+        alice.merge(&organization("shown"), &owned(owners)).await.expect(200);
+        watch.expect(event, "shown").await;
+    }
+    let streamed = format!(
+        "{}?timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
+        organizations()
+    );
+    alice.watch(&streamed).await.rest().await;
+    let token = plane
+        .kubectl("admin")
+        .run(["create", "token", "default", "-n", "default"])
+        .await
+        .ok();
+    let robot = Caller::through(plane.client_with_token(&server.url(), Some(token.trim())).await);
+    assert_eq!(robot.send(Method::GET, "/version", &[], "").await.code, 200);
+    assert_eq!(alice.get("/readyz").await.code, 200);
+
+    let apiserver = Scrape::of(&alice).await;
+    let indicators = Scrape::at(&alice, "/metrics/slis").await;
+    drop(watch);
+    let stage = Stage::shared().await;
+    let admin = stage.admin().await;
+    admin.organization("shown", &[user("alice")]).await;
+    admin.ready_organization("shown").await;
+    let controllers = Scrape::parse(&stage.controllers.metrics().await.expect("they answer"));
+    let scrapes = [apiserver, indicators, controllers];
+    let mut wrong = Vec::new();
+    let mut names = BTreeSet::new();
+    for (place, expression) in expressions() {
+        for (name, _) in asked(&expression).metrics {
+            let there = scrapes.iter().any(|scrape| scrape.samples(&name).next().is_some());
+            let later = AFTER_AN_EVENT.iter().any(|(known, _)| *known == name);
+            if !there && !later && name != OWN {
+                wrong.push(format!("{place}: {name} is not there: {expression}"));
+            }
+            names.insert(name);
+        }
+    }
+    for (name, until) in AFTER_AN_EVENT {
+        if !names.contains(*name) {
+            wrong.push(format!("nobody asks for {name}"));
+        }
+        if scrapes.iter().any(|scrape| scrape.samples(name).next().is_some()) {
+            wrong.push(format!("{name} is said to be there once {until}, and is there already"));
+        }
+    }
+    println!(
+        "{} metrics asked for, {} of them after an event",
+        names.len(),
+        AFTER_AN_EVENT.len()
+    );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

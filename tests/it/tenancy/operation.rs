@@ -52,6 +52,13 @@ async fn a_killed_leader_loses_nothing() {
     }
     admin.bind(&name(0), "bob", &[user("bob")]).await;
     leading(&second).await;
+    eventually("it says so", SOON, async || {
+        match second.metric("leader_election_master_status").await? {
+            1.0 => Ok(()),
+            other => Err(format!("{other}")),
+        }
+    })
+    .await;
     for number in (0..COUNT).filter(|number| *number != 1) {
         admin.ready_organization(&name(number)).await;
     }
