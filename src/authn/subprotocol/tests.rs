@@ -21,11 +21,14 @@ const A: &str = "base64url.bearer.authorization.k8s.io.YQ";
 const TOKEN: &str = "base64url.bearer.authorization.k8s.io.dG9rZW4";
 const LOOSE: &str = "base64url.bearer.authorization.k8s.io.dG9rZW5";
 
+/// Lists that are offered, what comes of them, and the lists that are left.
+type Case<'a> = (&'a [&'a str], Result<Option<&'a str>, &'a str>, &'a [&'a str]);
+
 /// The cases of protocol_test.go, and a few more.
 #[test]
 fn one_token_beside_another_protocol() {
     let list = |protocols: &[&str]| protocols.join(", ");
-    let cases: [(&[&str], Result<Option<&str>, &str>, &[&str]); 16] = [
+    let cases: [Case<'_>; 16] = [
         (&[], Ok(None), &[]),
         (&["chat"], Ok(None), &["chat"]),
         (&["chat, superchat"], Ok(None), &["chat, superchat"]),

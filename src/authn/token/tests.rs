@@ -311,7 +311,7 @@ async fn made_up_tokens_are_looked_up_a_few_at_once() {
             let tokens = tokens.clone();
             tokio::spawn(async move {
                 tokens
-                    .authenticate(&BearerToken::new(&format!("made-up-{number}")), HERE)
+                    .authenticate(&BearerToken::new(format!("made-up-{number}")), HERE)
                     .await
             })
         })
@@ -358,7 +358,7 @@ async fn bad_tokens_do_not_make_good_ones_unknown() {
     for number in 0..many {
         assert!(
             tokens
-                .authenticate(&BearerToken::new(&format!("{number}")), HERE)
+                .authenticate(&BearerToken::new(format!("{number}")), HERE)
                 .await
                 .is_err()
         );
