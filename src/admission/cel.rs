@@ -108,7 +108,7 @@ impl Inputs {
 impl Program {
     /// Parses. Types are not checked: kube-apiserver has done so when it took the policy.
     pub(crate) fn compile(source: &str) -> Result<Self, String> {
-        let source = &plain::plain(source);
+        let source = &plain::plain(source)?;
         if too_deep(source) {
             return Err("expression recursion limit exceeded: 250".to_owned());
         }

@@ -1,18 +1,38 @@
 //! An expression as the parser's crate reads it right: it takes `!!x` for `!x` and `--x` for `-x`, and knows no string in three
-//! quotes. Each of these is written in another way.
+//! quotes. Each of these is written in another way. Where brackets or strings are not closed, it tries one way out after the other,
+//! twice as long with each such place: such a text does not get there.
 
 /// What stands before an operand, so that a `-` behind it has no left side.
 const BEFORE: &str = "([{,:?<>=&|!+-*/%";
 
 /// The same expression, without what is read wrong.
-pub(super) fn plain(source: &str) -> String {
+///
+/// # Errors
+/// A bracket or a string is not closed, or something is closed that is not open.
+pub(super) fn plain(source: &str) -> Result<String, String> {
     let mut out = String::with_capacity(source.len());
+    let mut open = Vec::new();
     let mut rest = source;
     while let Some(character) = rest.chars().next() {
-        if let Some((literal, length)) = string(rest, &out) {
+        if rest.starts_with("//") {
+            let length = rest.find('\n').unwrap_or(rest.len());
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        if let Some((literal, length)) = string(rest, &out)? {
             out.push_str(&literal);
             rest = &rest[length..];
             continue;
+        }
+        match character {
+            '(' => open.push(')'),
+            '[' => open.push(']'),
+            '{' => open.push('}'),
+            ')' | ']' | '}' if open.pop() != Some(character) => {
+                return Err(format!("Syntax error: unexpected '{character}'"));
+            }
+            _ => {}
         }
         let sign = match character {
             '!' if !rest.starts_with("!=") => true,
@@ -32,7 +52,10 @@ pub(super) fn plain(source: &str) -> String {
         // Whatever stood before stays apart from what comes now.
         out.push(if odd { character } else { ' ' });
     }
-    out
+    match open.pop() {
+        None => Ok(out),
+        Some(missing) => Err(format!("Syntax error: missing '{missing}'")),
+    }
 }
 
 fn is_before_operand(before: &str) -> bool {
@@ -41,14 +64,16 @@ fn is_before_operand(before: &str) -> bool {
     before.chars().next_back().is_none_or(|last| BEFORE.contains(last)) || word == Some("in")
 }
 
-/// The string that `rest` begins with, and how long it was. One without an end is all of it: the parser says so.
-fn string(rest: &str, before: &str) -> Option<(String, usize)> {
+/// The string that `rest` begins with, and how long it was.
+fn string(rest: &str, before: &str) -> Result<Option<(String, usize)>, String> {
     // Behind two letters at most: this is asked at every place, so it must not look further.
-    let prefix = rest.bytes().take(3).position(|byte| matches!(byte, b'\'' | b'"'))?;
+    let Some(prefix) = rest.bytes().take(3).position(|byte| matches!(byte, b'\'' | b'"')) else {
+        return Ok(None);
+    };
     let (letters, quoted) = rest.split_at(prefix);
     let named = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
     if !letters.chars().all(|c| "rRbB".contains(c)) || named && !letters.is_empty() {
-        return None;
+        return Ok(None);
     }
     let raw = letters.contains(['r', 'R']);
     let quote = &quoted[..1];
@@ -63,14 +88,14 @@ fn string(rest: &str, before: &str) -> Option<(String, usize)> {
     let mut escaped = false;
     while escaped || !inside[at..].starts_with(open) {
         let Some(character) = inside[at..].chars().next() else {
-            return Some((rest.to_owned(), rest.len()));
+            return Err(format!("Syntax error: a string that begins with {open} has no end"));
         };
         at += character.len_utf8();
         escaped = character == '\\' && !escaped && !raw;
     }
     let length = prefix + at + 2 * open.len();
     if open == quote {
-        return Some((rest[..length].to_owned(), length));
+        return Ok(Some((rest[..length].to_owned(), length)));
     }
     let mut literal: String = letters.chars().filter(|c| !"rR".contains(*c)).collect();
     literal.push('"');
@@ -86,7 +111,7 @@ fn string(rest: &str, before: &str) -> Option<(String, usize)> {
         escaped = character == '\\' && !escaped && !raw;
     }
     literal.push('"');
-    Some((literal, length))
+    Ok(Some((literal, length)))
 }
 
 #[test]
@@ -104,8 +129,27 @@ fn what_is_read_wrong_is_written_in_another_way() {
         ("b'''x'''", "b\"x\""),
         ("'a\\'b'", "'a\\'b'"),
         ("or'x'", "or'x'"),
-        ("'!!a", "'!!a"),
+        ("a // it's (\n&& !!b", "a // it's (\n&&  b"),
+        ("'(' + \"]\"", "'(' + \"]\""),
     ] {
-        assert_eq!(plain(source), wanted, "{source}");
+        assert_eq!(plain(source).as_deref(), Ok(wanted), "{source}");
+    }
+}
+
+#[test]
+fn what_is_not_closed_is_refused() {
+    for source in [
+        "(a",
+        "a)",
+        "[a}",
+        "{a",
+        "a]",
+        "'!!a",
+        "\"\"\"a\"\"",
+        "url(\"a)",
+        "'a\\'",
+    ] {
+        let why = plain(source).unwrap_err();
+        assert!(why.starts_with("Syntax error: "), "{source}: {why}");
     }
 }
