@@ -8,9 +8,9 @@ const WITHOUT: [&str; 1] = ["an upload that nobody reads"];
 
 /// The first cell of each bound, and the names in backticks of its last.
 fn bounds(document: &str) -> Vec<(&str, Vec<&str>)> {
-    let rows = document
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| bound"));
+    // Tables of figures are none of bounds.
+    let tables = document.split("\n| bound ").skip(1);
+    let rows = tables.flat_map(|table| table.lines().skip(2).take_while(|line| line.starts_with("| ")));
     let cells = rows.map(|row| row.trim_matches('|').split(" |").map(str::trim).collect::<Vec<_>>());
     cells
         .map(|cells| {
