@@ -8,7 +8,7 @@ use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::symm::Cipher;
 use openssl::x509::extension::{BasicConstraints, KeyUsage, SubjectKeyIdentifier};
@@ -61,8 +61,13 @@ fn subject(attributes: &[(&str, &str)]) -> X509Name {
     name.build()
 }
 
-/// An authority's certificate with this subject.
-fn certificate(key: &PKey<Private>, attributes: &[(&str, &str)], usage: &KeyUsage, is_authority: bool) -> String {
+/// An authority's certificate with this subject. Ed25519 signs without a digest of its own.
+fn certificate(
+    key: &PKey<Private>,
+    attributes: &[(&str, &str)],
+    usage: Option<&KeyUsage>,
+    is_authority: bool,
+) -> String {
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
     let mut serial = BigNum::new().unwrap();
@@ -80,12 +85,19 @@ fn certificate(key: &PKey<Private>, attributes: &[(&str, &str)], usage: &KeyUsag
         constraints.ca();
     }
     builder.append_extension(constraints.build().unwrap()).unwrap();
-    builder.append_extension(usage.build().unwrap()).unwrap();
+    if let Some(usage) = usage {
+        builder.append_extension(usage.build().unwrap()).unwrap();
+    }
     let identifier = SubjectKeyIdentifier::new()
         .build(&builder.x509v3_context(None, None))
         .unwrap();
     builder.append_extension(identifier).unwrap();
-    builder.sign(key, MessageDigest::sha256()).unwrap();
+    let digest = if key.id() == Id::ED25519 {
+        MessageDigest::null()
+    } else {
+        MessageDigest::sha256()
+    };
+    builder.sign(key, digest).unwrap();
     String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
 }
 
@@ -136,11 +148,9 @@ fn authorities_that_others_made_sign_as_ours_do() {
         for (number, form) in forms.iter().enumerate() {
             let attributes = subjects[(at + number) % subjects.len()];
             let what = format!("{at} {form:?} {attributes:?}");
-            let ca = if key.id() == openssl::pkey::Id::ED25519 {
-                without_digest(key, attributes)
-            } else {
-                certificate(key, attributes, &signs(), true)
-            };
+            // One says nothing of what its key is for.
+            let usage = (key.id() != Id::ED25519).then(signs);
+            let ca = certificate(key, attributes, usage.as_ref(), true);
             let authority = taken_up(&ca, &written(key, *form)).unwrap_or_else(|why| panic!("{what}: {why}"));
             let leaf = Leaf::server(["bulward-apiserver.bulward-system.svc", "127.0.0.1"]);
             let pair = authority.issue(&leaf).unwrap();
@@ -174,32 +184,11 @@ fn authorities_that_others_made_sign_as_ours_do() {
     }
 }
 
-/// Ed25519 signs without a digest of its own.
-fn without_digest(key: &PKey<Private>, attributes: &[(&str, &str)]) -> String {
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    let name = subject(attributes);
-    builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(&name).unwrap();
-    builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(1_000).unwrap()).unwrap();
-    builder.set_pubkey(key).unwrap();
-    builder
-        .append_extension(BasicConstraints::new().critical().ca().build().unwrap())
-        .unwrap();
-    let identifier = SubjectKeyIdentifier::new()
-        .build(&builder.x509v3_context(None, None))
-        .unwrap();
-    builder.append_extension(identifier).unwrap();
-    builder.sign(key, MessageDigest::null()).unwrap();
-    String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
-}
-
 #[test]
 fn what_cannot_sign_is_refused_with_the_remedy() {
     let key = elliptic(Nid::X9_62_PRIME256V1);
     let text = written(&key, Form::Pkcs8);
-    let good = certificate(&key, &COMPANY, &signs(), true);
+    let good = certificate(&key, &COMPANY, Some(&signs()), true);
     let thrice = [("OU", "Platform"), ("OU", "Security"), ("OU", "Third"), ("CN", "a")];
     let domain = [("DC", "com"), ("DC", "example"), ("CN", "a")];
     let mut encipherment = KeyUsage::new();
@@ -210,27 +199,27 @@ fn what_cannot_sign_is_refused_with_the_remedy() {
         .unwrap();
     let cases = [
         (
-            certificate(&key, &thrice, &signs(), true),
+            certificate(&key, &thrice, Some(&signs()), true),
             text.clone(),
             "ca.crt: its subject cannot be repeated",
         ),
         (
-            certificate(&key, &domain, &signs(), true),
+            certificate(&key, &domain, Some(&signs()), true),
             text.clone(),
             "or certificates that it has signed",
         ),
         (
-            certificate(&key, &COMPANY, &encipherment, true),
+            certificate(&key, &COMPANY, Some(&encipherment), true),
             text.clone(),
             "ca.crt: it may not sign certificates: put",
         ),
         (
-            certificate(&key, &COMPANY, &signs(), false),
+            certificate(&key, &COMPANY, Some(&signs()), false),
             text.clone(),
             "ca.crt: not a certificate authority: put",
         ),
         (
-            certificate(&weak, &COMPANY, &signs(), true),
+            certificate(&weak, &COMPANY, Some(&signs()), true),
             written(&weak, Form::Pkcs8),
             "ca.key: this key cannot be used: take RSA of 2048",
         ),
