@@ -142,20 +142,15 @@ impl Store {
 
 /// What has been changed is of the kind that it was (k8s.io/apimachinery pkg/runtime/serializer/json/json.go, Decode).
 fn of_its_kind(target: &Target<'_>, object: &Value) -> Result<(), Status> {
-    let said_or = |said: &'_ str, own: &str| {
-        if said.is_empty() {
-            own.to_owned()
-        } else {
-            said.to_owned()
-        }
-    };
     let (own_version, own_kind) = (target.resource.group_version.to_string(), &target.resource.stored.kind);
-    let version = said_or(meta::api_version(object), &own_version);
-    let kind = said_or(meta::kind(object), own_kind);
-    if version == own_version && kind == *own_kind {
+    // What says nothing is filled in.
+    let version = Some(meta::api_version(object)).filter(|said| !said.is_empty());
+    let kind = Some(meta::kind(object)).filter(|said| !said.is_empty());
+    let (version, kind) = (version.unwrap_or(&own_version), kind.unwrap_or(own_kind));
+    if version == own_version && kind == own_kind {
         return Ok(());
     }
-    let (kind, version) = (go_quote(&kind), go_quote(&version));
+    let (kind, version) = (go_quote(kind), go_quote(version));
     Err(Status::internal_because(format!(
         "no kind {kind} is registered for version {version}"
     )))
